@@ -1,0 +1,1 @@
+"""The gateways that are measured, one file each."""

@@ -1,0 +1,207 @@
+"""`make bench`: every gateway in turn, round after round, on this machine alone; then the tables.
+
+Traffic goes to 127.0.0.1 only; everything that is started is stopped, also on Ctrl-C and on errors.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from bench.child import Child
+from bench.cores import Cores, TooFewCores, choose_cores
+from bench.machine import describe_machine
+from bench.measure import WrongAnswers, measure
+from bench.peers.field import FIELD
+from bench.peers.gateway import Gateway, NotAvailable, Running, Site
+from bench.peers.starting import bare_environment, get
+from bench.report import render
+from bench.results import Measurement, Results
+from bench.results_page import write_page
+from bench.scenarios import SCENARIOS, Scenario
+
+_ROOT = Path(__file__).parent.parent
+_PROBES = 2  # calls made to see that a gateway is up
+
+
+def main() -> int:
+    """Measure, print, and write what was asked for."""
+    options = _options()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        cores = choose_cores()
+    except TooFewCores as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    os.sched_setaffinity(0, {cores.load})
+    settings = {
+        "rounds": options.rounds,
+        "quick": options.quick,
+        "load_core": cores.load,
+        "gateway_core": cores.gateway,
+    }
+    results = Results(describe_machine(), {**settings, "open_loop_rate_per_s": None})
+    field = _install(options.only, options.home, results)
+    scenarios = [one for one in SCENARIOS if options.scenarios is None or one.name in options.scenarios]
+    try:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=options.home) as folder:
+            _rounds(results, field, scenarios, cores, Path(folder), options.home)
+    except KeyboardInterrupt:
+        print("bench: stopped; nothing was written", file=sys.stderr)
+        return 130
+    print("\n" + render(results))
+    results.save(options.json)
+    print(f"All figures: {options.json}")
+    if options.write:
+        print(f"Written: {write_page(results)}")
+    return 0
+
+
+def _install(wanted: Sequence[Gateway], home: Path, results: Results) -> list[Gateway]:
+    field = []
+    for gateway in wanted:
+        _say(f"setting up {gateway.name}")
+        try:
+            results.versions[gateway.name] = gateway.install(_home_of(gateway, home))
+            results.about[gateway.name] = gateway.about
+            field.append(gateway)
+        except (NotAvailable, OSError) as error:
+            _not_available(results, gateway, str(error))
+    return field
+
+
+def _rounds(
+    results: Results, field: list[Gateway], scenarios: Sequence[Scenario], cores: Cores, folder: Path, home: Path
+) -> None:
+    rounds = int(str(results.settings["rounds"]))
+    environment = bare_environment(folder, {"PYTHONPATH": str(_ROOT)})
+    mock_command = [sys.executable, "-m", "bench.mock_provider"]
+    with Child(mock_command, core=cores.load, environment=environment, log=folder / "mock.log") as mock:
+        mock_port = _mock_port(mock)
+        for number in range(1, rounds + 1):
+            for gateway in list(field):
+                site_folder = folder / f"{number}-{gateway.name.replace(', ', '-').replace(' ', '-')}"
+                site_folder.mkdir()
+                site = Site(mock_port, site_folder, _home_of(gateway, home), cores, mock)
+                _say(f"round {number} of {rounds}: {gateway.name}")
+                try:
+                    _turn(results, gateway, site, scenarios, number)
+                except (NotAvailable, OSError) as error:
+                    field.remove(gateway)
+                    _not_available(results, gateway, str(error))
+
+
+def _turn(results: Results, gateway: Gateway, site: Site, scenarios: Sequence[Scenario], number: int) -> None:
+    """One gateway's turn in one round: start, all its scenarios, audit, stop."""
+    started = time.monotonic()
+    with gateway.serve(site) as running:
+        results.ready_s.setdefault(gateway.name, []).append(time.monotonic() - started)
+        calls = _PROBES
+        clean = True
+        for scenario in scenarios:
+            if not _takes_part(gateway, scenario):
+                continue
+            served_before = _served(site)
+            try:
+                rate = float(str(results.settings["open_loop_rate_per_s"] or 0))
+                if scenario.open_loop and not rate:
+                    continue
+                figures, answered = measure(running, scenario, rate_per_s=rate, quick=bool(results.settings["quick"]))
+            except WrongAnswers as error:
+                clean = False
+                _not_available(results, gateway, f"in scenario {scenario.name}: {error}")
+                continue
+            calls += answered
+            if gateway.cached and (missed := _served(site) - served_before) > 0:
+                _not_available(results, gateway, f"{missed} of {answered} cached calls reached the provider")
+                continue
+            if scenario.name == "call" and not results.settings["open_loop_rate_per_s"]:
+                results.settings["open_loop_rate_per_s"] = round(figures.calls_per_s / 2)
+            results.measurements.append(Measurement(gateway.name, scenario.name, number, figures))
+            _say(f"  {scenario.name}: {figures.cpu_us:,.1f} us CPU, {figures.calls_per_s:,.0f} calls/s")
+        if clean:
+            _audit(results, gateway, running, calls, number)
+
+
+def _audit(results: Results, gateway: Gateway, running: Running, calls: int, number: int) -> None:
+    if running.audit is None:
+        return
+    try:
+        found = running.audit(calls)
+    except AssertionError as error:
+        found = f"BOOKS DO NOT AGREE: {error}"
+    results.audits.append(f"{gateway.name}, round {number}: {found}")
+    _say(f"  {found}")
+
+
+def _takes_part(gateway: Gateway, scenario: Scenario) -> bool:
+    asked = scenario.only is None or gateway.name in scenario.only
+    return asked and (gateway.scenarios is None or scenario.name in gateway.scenarios)
+
+
+def _not_available(results: Results, gateway: Gateway, reason: str) -> None:
+    results.not_available[gateway.name] = reason
+    _say(f"{gateway.name} is not available: {reason}")
+
+
+def _mock_port(mock: Child) -> int:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and mock.exit_code is None:
+        if line := mock.log_text().strip():
+            return int(line)
+        time.sleep(0.02)
+    raise OSError("the mock provider did not start: " + mock.log_text())
+
+
+def _served(site: Site) -> int:
+    return int(get(site.mock_port, "/served")[1])
+
+
+def _home_of(gateway: Gateway, home: Path) -> Path:
+    return home / gateway.name.split(",")[0]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _options() -> argparse.Namespace:
+    names = [gateway.name for gateway in FIELD]
+    scenarios = [scenario.name for scenario in SCENARIOS]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keeptrusts-bench"
+
+    def some_of(known: Sequence[str], given: str) -> list[str]:
+        chosen = [name.strip() for name in given.split(";" if ";" in given else ",")]
+        if unknown := [name for name in chosen if name not in known]:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+        return chosen
+
+    parser = argparse.ArgumentParser(prog="make bench", description="What a governed call costs beside other gateways.")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds; the tables show medians")
+    parser.add_argument("--only", type=lambda given: some_of(names, given), help="gateways: " + "; ".join(names))
+    parser.add_argument("--scenarios", type=lambda given: some_of(scenarios, given), help="; ".join(scenarios))
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
+    parser.add_argument("--json", type=Path, default=home / "results.json", help="where all figures go")
+    parser.add_argument("--write", action="store_true", help="also replace bench/RESULTS.md")
+    options = parser.parse_args()
+    if not 1 <= options.rounds <= 100:
+        parser.error("--rounds: between 1 and 100")
+    options.rounds = 1 if options.quick else options.rounds
+    options.only = [one for one in FIELD if options.only is None or one.name in options.only]
+    options.home = home
+    home.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

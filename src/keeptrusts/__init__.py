@@ -1,0 +1,3 @@
+"""Keeptrusts: token governance for enterprises that buy language models."""
+
+__version__ = "0.1.0"

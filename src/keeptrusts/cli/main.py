@@ -1,0 +1,108 @@
+"""`kt`: finds the command that was asked for, loads that one alone, and turns what stops it into a line and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from keeptrusts import __version__
+from keeptrusts.cli.failure import CANNOT_ASK, Failure
+
+
+class Command(NamedTuple):
+    """A word after `kt`. Its typer app is ``app`` in ``cli/commands/<name>.py``; no verbs: the word itself runs."""
+
+    summary: str
+    verbs: tuple[str, ...] = ()
+
+
+COMMANDS: dict[str, Command] = {
+    "up": Command("run API, gateway and ledger on this machine"),
+    "api": Command("run the API alone", ("run",)),
+    "gateway": Command("run a gateway alone", ("run",)),
+    "policy": Command("check a policy-config.yaml", ("lint",)),
+    "spend": Command("what teams spent, and what is left"),
+    "events": Command("calls as they were recorded", ("tail", "list")),
+    "tokens": Command("gateway keys", ("create", "list", "revoke")),
+    "wallets": Command("teams' budgets", ("allocate", "balance")),
+    "demo": Command("send sample traffic through a running gateway"),
+}
+
+ENDING = """
+Options:
+  --version   print the version
+  --help      print this page, or a command's own: kt COMMAND --help
+
+Environment:
+  KEEPTRUSTS_API_URL     where the API answers (default http://localhost:8080)
+  KEEPTRUSTS_API_TOKEN   the token to call it with (default: the admin token that `kt up` made)
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line (without the leading ``kt``) and returns its exit code: 0 done, 1 no, 2 cannot be asked."""
+    asked = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(asked)
+        sys.stdout.flush()
+    except Failure as failure:
+        print(f"kt: {failure.message}", file=sys.stderr)
+        code = failure.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader of a pipe left, as `head` does. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    return code
+
+
+def overview() -> str:
+    """The page of `kt --help`."""
+    calls = {" ".join(filter(None, (name, "|".join(it.verbs)))): it.summary for name, it in COMMANDS.items()}
+    width = max(map(len, calls))
+    lines = [f"  {call.ljust(width)}   {summary}" for call, summary in calls.items()]
+    return "\n".join(["Keeptrusts: token governance. Usage: kt COMMAND [OPTIONS]", "", "Commands:", *lines]) + "\n" + ENDING
+
+
+def _run(asked: list[str]) -> int:
+    match asked:
+        case [] | ["--help" | "-h" | "help"]:
+            print(overview(), end="")
+            return 0
+        case ["--version"]:
+            print(f"kt {__version__}")
+            return 0
+        case [name, *rest] if name in COMMANDS:
+            return _runner(name)(rest)
+        case _:
+            raise Failure(_unknown(asked[0]))
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"no command {name!r}: " + (f"did you mean `kt {near[0]}`?" if near else "see `kt --help`")
+
+
+def _runner(name: str) -> Callable[[list[str]], int]:
+    import typer
+
+    app = import_module(f"keeptrusts.cli.commands.{name}").app
+    # A noun with one verb stays a noun: left to itself, typer would drop the only verb.
+    command = typer.main.get_group(app) if COMMANDS[name].verbs else typer.main.get_command(app)
+
+    def run(rest: list[str]) -> int:
+        try:
+            command.main(rest, prog_name=f"kt {name}", standalone_mode=True)
+        except SystemExit as ended:
+            return ended.code if isinstance(ended.code, int) else CANNOT_ASK if ended.code else 0
+        return 0
+
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Amounts and shares as people read them: dollars and cents, with more digits exactly when cents alone would tell an untruth.
+
+The rules, in the order in which they decide:
+
+1. What people set (a budget) is shown exactly, with at least two decimals.
+2. Spent and remaining share one number of decimals: two while both, where not zero, are at least a cent; else as many as
+   give the smaller one two significant digits (nine at most, which is exact). Spend is rounded half up to it, and
+   remaining is the budget less the spend **as shown**: the three figures add up, real spend is never ``$0.00``, and a
+   touched budget never looks whole, nor a nearly used one empty.
+3. A part of the spend (one model's) has the decimals of the whole, or more when it is itself under a cent.
+4. A share is cut, not rounded, to three decimals: 100 % is shown when it is reached. Below that it is ``<0.001%``.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from keeptrusts.core.money import nanos_from_usd, share_percent
+
+CENT = Decimal("0.01")
+PLACES_MIN = 2
+PLACES_MAX = 9
+SIGNIFICANT_DIGITS = 2
+PERCENT_PLACES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A budget, what was spent of it and what remains, as text; ``places`` is how many decimals spend was given."""
+
+    budget: str
+    spent: str
+    remaining: str
+    usage: str
+    places: int
+
+
+def figures(budget: Decimal, spent: Decimal) -> Figures:
+    """The three amounts and the share, by rules 1, 2 and 4. Amounts in USD with at most nine decimals."""
+    remaining = budget - spent
+    places = max(_places(abs(spent)), _places(abs(remaining)))
+    shown_spent = _rounded(spent, places)
+    return Figures(
+        budget=exact_dollars(budget),
+        spent=_dollars(shown_spent, places),
+        remaining=exact_dollars(budget - shown_spent, places),
+        usage=_share(budget, spent),
+        places=places,
+    )
+
+
+def dollars(amount: Decimal, places: int = PLACES_MIN) -> str:
+    """An amount that stands alone or is part of a whole shown with ``places`` decimals (rule 3)."""
+    wanted = max(places, _places(abs(amount)))
+    return _dollars(_rounded(amount, wanted), wanted)
+
+
+def exact_dollars(amount: Decimal, places: int = PLACES_MIN) -> str:
+    """The amount digit by digit, with at least ``places`` decimals; zero is ``$0.00``."""
+    exponent = amount.normalize().as_tuple().exponent
+    decimals = -exponent if isinstance(exponent, int) else 0
+    return _dollars(amount, max(places if amount else PLACES_MIN, decimals))
+
+
+def _places(amount: Decimal) -> int:
+    if amount == 0 or amount >= CENT:
+        return PLACES_MIN
+    return min(PLACES_MAX, SIGNIFICANT_DIGITS - 1 - amount.adjusted())
+
+
+def _rounded(amount: Decimal, places: int) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+
+
+def _dollars(amount: Decimal, places: int) -> str:
+    if amount == 0:
+        places = PLACES_MIN
+    return f"{'-' if amount < 0 else ''}${abs(amount):.{places}f}"
+
+
+def _share(budget: Decimal, spent: Decimal) -> str:
+    if spent <= 0:
+        return "0.0%"
+    if budget <= 0:
+        return "n/a"
+    percent = share_percent(nanos_from_usd(spent), nanos_from_usd(budget), PERCENT_PLACES)
+    if percent == 0:
+        return "<0.001%"
+    whole, _, decimals = f"{percent:f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0') or '0'}%"

@@ -1,0 +1,47 @@
+"""A strict sliding window: never more than the limit in any span of its length, whenever the span begins."""
+
+
+class SlidingWindow:
+    """Counts amounts in ``buckets`` of ``bucket_s`` seconds plus one: the oldest, half-expired bucket counts whole.
+
+    Pure: the caller hands in the time as a whole number of seconds on a monotonic clock.
+    """
+
+    __slots__ = ("_bucket_s", "_buckets", "_head", "_total")
+
+    def __init__(self, length_s: int, bucket_s: int = 1) -> None:
+        self._bucket_s = bucket_s
+        self._buckets = [0] * (length_s // bucket_s + 1)
+        self._head = 0
+        self._total = 0
+
+    def used(self, now_s: int) -> int:
+        """The amount taken in the window that ends now."""
+        head = now_s // self._bucket_s
+        if head != self._head:
+            self._advance(head)
+        return self._total
+
+    def add(self, amount: int, now_s: int) -> None:
+        """Takes ``amount``; a negative one gives back (a correction after the fact may leave the window in debt)."""
+        head = now_s // self._bucket_s
+        if head != self._head:
+            self._advance(head)
+        self._buckets[head % len(self._buckets)] += amount
+        self._total += amount
+
+    def wait_s(self, amount: int, limit: int, now_s: int) -> int:
+        """Seconds until ``amount`` more fits under ``limit``, at least 1; the window's length when it never will."""
+        total, size = self.used(now_s), len(self._buckets)
+        for passed in range(1, size + 1):
+            total -= self._buckets[(self._head + passed) % size]
+            if total + amount <= limit:
+                return passed * self._bucket_s
+        return size * self._bucket_s
+
+    def _advance(self, head: int) -> None:
+        size = len(self._buckets)
+        for bucket in range(self._head + 1, min(head, self._head + size) + 1):
+            self._total -= self._buckets[bucket % size]
+            self._buckets[bucket % size] = 0
+        self._head = head

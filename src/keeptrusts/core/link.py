@@ -1,0 +1,96 @@
+"""What a node and the control plane say to each other: five exchanges, as values. The wire form is JSON of these structs.
+
+``POST /v1/gateway/register`` Registration -> Registered; ``GET /v1/gateway/snapshot`` -> Snapshot;
+``POST /v1/gateway/heartbeat`` Heartbeat -> Changes (held open until something changed, one second at most);
+``POST /v1/gateway/leases`` GrantRequest -> GrantAnswer; ``POST /v1/gateway/batches`` journal groups as bytes, with the
+headers ``x-journal-first-seq`` and ``x-journal-previous-chain`` (hex) -> Shipped.
+"""
+
+from msgspec import Struct
+
+from keeptrusts.core.identity.gateway_key import KeyRecord
+from keeptrusts.core.ledger.alerts import Threshold
+from keeptrusts.core.limits.limit_set import LimitSet
+from keeptrusts.core.periods import PeriodKind
+from keeptrusts.core.pricing.price import Price
+
+
+class RegisteredGroup(Struct, frozen=True):
+    """A consumer group of the node's policy file, so that the control plane can name teams and show utilisation."""
+
+    name: str
+    team_id: str | None
+    limits: LimitSet
+
+
+class RegisteredControl(Struct, frozen=True):
+    """A spend control of the node's policy file. Amounts in nano-USD."""
+
+    team_id: str
+    period: PeriodKind
+    hard_cap_nanos: int
+    soft_cap_nanos: int | None
+    on_hard_cap: str
+
+
+class Registration(Struct, frozen=True):
+    """A node introduces itself, with an owner's or admin's token; from then on it uses the node token it gets.
+
+    ``providers`` are those it has targets for: the snapshot holds only their prices. Registering a known ``node_id``
+    again (a recovery of its journal) gives it a fresh token and changes nothing else.
+    """
+
+    node_id: str
+    hostname: str
+    version: str
+    providers: tuple[str, ...]
+    wallet_enforcement: bool
+    thresholds: tuple[Threshold, ...]
+    groups: tuple[RegisteredGroup, ...]
+    spend_controls: tuple[RegisteredControl, ...]
+
+
+class Registered(Struct, frozen=True):
+    """``key_pepper`` (hex) keys the hash under which API-issued gateway keys are looked up."""
+
+    node_token: str
+    key_pepper: str
+
+
+class Snapshot(Struct, frozen=True):
+    """All keys and the prices of the node's providers, as of change number ``seq``."""
+
+    seq: int
+    keys: tuple[KeyRecord, ...]
+    prices: tuple[Price, ...]
+
+
+class Heartbeat(Struct, frozen=True):
+    """``seen_seq`` is the last change the node has applied; ``held_nanos`` its live holds by team id."""
+
+    seen_seq: int
+    held_nanos: dict[str, int]
+
+
+class WalletChange(Struct, frozen=True):
+    """A team's budget changed. ``recall`` asks the node to return what it does not need and to lease anew."""
+
+    team_id: str
+    version: int
+    recall: bool
+
+
+class Changes(Struct, frozen=True):
+    """What changed since ``seen_seq``. ``resync`` says that the node must take a new snapshot instead."""
+
+    seq: int
+    keys: tuple[KeyRecord, ...] = ()
+    prices: tuple[Price, ...] = ()
+    wallets: tuple[WalletChange, ...] = ()
+    resync: bool = False
+
+
+class Shipped(Struct, frozen=True):
+    """Every record of the journal up to and including ``last_seq`` is applied, once."""
+
+    last_seq: int

@@ -1,0 +1,87 @@
+"""Money as integers: amounts in nano-USD, prices in pico-USD per token. Nothing else divides or rounds money."""
+
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+
+NANOS_PER_USD = 1_000_000_000
+PICOS_PER_NANO = 1_000
+MAX_NANOS = 2**63 - 1
+"""What an int64 column holds: about 9.2 billion USD."""
+
+
+class BadAmount(ValueError):
+    """The text or number is not an amount of money that the ledger can hold; the message says why."""
+
+
+def nanos_from_usd(amount: Decimal | int | str) -> int:
+    """USD (at most nine decimals) to nano-USD, exactly.
+
+    Raises BadAmount for anything that is not a finite number, has more than nine decimals or does not fit int64.
+    """
+    try:
+        value = Decimal(amount)
+    except (InvalidOperation, ValueError, TypeError):
+        raise BadAmount(f"{amount!r} is not a number") from None
+    if not value.is_finite():
+        raise BadAmount(f"{amount} is not a finite number")
+    if abs(value.adjusted()) > 12:
+        raise BadAmount(f"{amount} is out of range: an amount is at most {usd_text(MAX_NANOS)} USD")
+    scaled = value.scaleb(9)
+    if scaled != scaled.to_integral_value():
+        raise BadAmount(f"{amount} has more than nine decimals")
+    if abs(scaled) > MAX_NANOS:
+        raise BadAmount(f"{amount} is out of range: an amount is at most {usd_text(MAX_NANOS)} USD")
+    return int(scaled)
+
+
+def usd(nanos: int) -> Decimal:
+    """Nano-USD as an exact Decimal of USD without trailing zeros (a JSON encoder writes it as a plain number)."""
+    whole, fraction = divmod(abs(nanos), NANOS_PER_USD)
+    digits = f"{whole}.{fraction:09d}".rstrip("0").rstrip(".")
+    return Decimal(f"-{digits}" if nanos < 0 else digits)
+
+
+def usd_text(nanos: int) -> str:
+    """Nano-USD as exact plain text, for example ``0.0000171``; never an exponent."""
+    return format(usd(nanos), "f")
+
+
+def pico_per_token(usd_per_1k_tokens: Decimal | int | str) -> int:
+    """A price in USD per 1,000 tokens to pico-USD per token, exactly.
+
+    Raises BadAmount when the price is negative, not finite, or finer than one pico-USD a token (nine decimals per 1K).
+    """
+    try:
+        value = Decimal(usd_per_1k_tokens)
+    except (InvalidOperation, ValueError, TypeError):
+        raise BadAmount(f"{usd_per_1k_tokens!r} is not a number") from None
+    if not value.is_finite() or value < 0:
+        raise BadAmount(f"a price is a finite number of at least 0, not {usd_per_1k_tokens}")
+    scaled = value.scaleb(9)
+    if scaled != scaled.to_integral_value():
+        raise BadAmount(f"{usd_per_1k_tokens} has more than nine decimals per 1K tokens")
+    if scaled > MAX_NANOS:
+        raise BadAmount(f"{usd_per_1k_tokens} is out of range for a price per 1K tokens")
+    return int(scaled)
+
+
+def usd_per_1k_tokens(pico: int) -> Decimal:
+    """Pico-USD per token as USD per 1,000 tokens, exactly."""
+    return usd(pico)
+
+
+def nanos_from_picos_up(picos: int) -> int:
+    """Pico-USD to nano-USD, rounded up: the single rounding that a call's cost undergoes."""
+    return -(-picos // PICOS_PER_NANO)
+
+
+def percent_of(nanos: int, percent: int) -> int:
+    """``percent`` % of an amount, rounded down."""
+    return nanos * percent // 100
+
+
+def share_percent(part_nanos: int, whole_nanos: int, places: int) -> Decimal:
+    """``part`` as a percentage of ``whole``, cut to ``places`` decimals; 0 when there is no whole."""
+    if whole_nanos <= 0:
+        return Decimal(0)
+    exact = Decimal(part_nanos) * 100 / Decimal(whole_nanos)
+    return exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_FLOOR)

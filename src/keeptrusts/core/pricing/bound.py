@@ -1,0 +1,106 @@
+"""The most that one attempt can cost: what a hold is made of. A hold below the bill would break the ledger's promise."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from keeptrusts.core.calls.chat import ChatRequest, has_media
+from keeptrusts.core.pricing.price import Price, bound_nanos
+from keeptrusts.core.refusal import Reason, Refused
+
+INPUT_MARGIN_TOKENS = 32
+"""Tokens that a provider's chat template adds around a conversation, beyond what the JSON around each message covers."""
+
+FULL_CONTEXT_TOKENS = 2_000_000
+"""Held as input when a call carries media and the model's context window is unknown: more than any model reads."""
+
+MAX_OUTPUT_TOKENS: Mapping[str, int] = {
+    "gpt-3.5-turbo": 4_096,
+    "gpt-4": 8_192,
+    "gpt-4-turbo": 4_096,
+    "gpt-4o": 16_384,
+    "gpt-4o-mini": 16_384,
+    "gpt-4.1": 32_768,
+    "gpt-4.1-mini": 32_768,
+    "gpt-4.1-nano": 32_768,
+    "gpt-5": 128_000,
+    "gpt-5-mini": 128_000,
+    "gpt-5-nano": 128_000,
+    "o1": 100_000,
+    "o1-mini": 65_536,
+    "o3": 100_000,
+    "o3-mini": 100_000,
+    "o4-mini": 100_000,
+}
+"""The longest answer of well-known models, from their makers' model pages, for prices that don't say it."""
+
+_UNBOUNDED_FIELDS: Mapping[str, str] = {
+    "web_search_options": "a web search is billed by what it finds",
+    "audio": "audio output has a price of its own",
+}
+_STANDARD_TIERS = frozenset({b"null", b'"auto"', b'"default"', b'"flex"', b'"standard_only"'})
+
+
+class Bound(Struct, frozen=True):
+    """Upper bounds of one attempt's tokens and cost. ``sent_limit`` is an output limit that we must send, if any."""
+
+    input_tokens: int
+    output_tokens: int
+    nanos: int
+    sent_limit: int | None
+
+
+def max_output_tokens(price: Price | None, model: str) -> int | None:
+    """The longest answer that the model can give, or None when nobody knows."""
+    if price is not None and price.max_output_tokens is not None:
+        return price.max_output_tokens
+    known = MAX_OUTPUT_TOKENS.get(model)
+    if known is None and price is not None and price.context_window is not None:
+        return price.context_window
+    return known
+
+
+def refuse_unbounded(request: ChatRequest) -> None:
+    """Raises Refused(UNBOUNDED_COST) for a call whose cost nothing in the request bounds."""
+    for field, why in _UNBOUNDED_FIELDS.items():
+        if field in request.fields and bytes(request.fields[field]) != b"null":
+            raise Refused(
+                Reason.UNBOUNDED_COST,
+                f"`{field}` can't be used under a budget: {why}, and nothing in the request limits it.",
+                {"param": field},
+            )
+    tier = request.fields.get("service_tier")
+    if tier is not None and bytes(tier) not in _STANDARD_TIERS:
+        raise Refused(
+            Reason.UNBOUNDED_COST,
+            "`service_tier` must be auto, default or flex under a budget: other tiers have no price here.",
+            {"param": "service_tier"},
+        )
+
+
+def bound_of(
+    request: ChatRequest, price: Price, longest_answer: int | None, unknown_limit: int, input_tokens: int | None = None
+) -> Bound:
+    """Bounds one attempt. ``input_tokens`` is an exact count when the caller has one; else the body's bytes bound it,
+    since a token is never less than a byte of the text that it stands for.
+
+    ``longest_answer`` is the model's own maximum; where that is unknown and the client set no limit, ``unknown_limit``
+    is held and must be sent.
+    """
+    if has_media(request):
+        prompt = price.context_window or FULL_CONTEXT_TOKENS
+    else:
+        prompt = request.size_bytes + INPUT_MARGIN_TOKENS if input_tokens is None else input_tokens
+        if price.context_window is not None and prompt > price.context_window:
+            prompt = price.context_window
+    sent_limit = None
+    answer = request.max_tokens
+    if answer is None:
+        if longest_answer is None:
+            answer = sent_limit = unknown_limit
+        else:
+            answer = longest_answer
+    output = answer * request.n
+    if "prediction" in request.fields:
+        output += len(bytes(request.fields["prediction"]))
+    return Bound(prompt, output, bound_nanos(price, prompt, output), sent_limit)

@@ -1,0 +1,149 @@
+"""The OpenAI dialect: where its requests go, and what its answers say they cost."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from keeptrusts.core.calls.usage import Usage
+
+VENDOR_BASE_URL = "https://api.openai.com/v1"
+CHAT_PATH = "/chat/completions"
+
+
+class _PromptDetails(Struct, frozen=True):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct, frozen=True):
+    prompt_tokens: int
+    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Reply(Struct, frozen=True):
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _Choice(Struct, frozen=True):
+    index: int = 0
+
+
+class _Chunk(Struct, frozen=True):
+    model: str | None = None
+    usage: _Usage | None = None
+    choices: list[_Choice] | None = None
+
+
+class Bill(Struct, frozen=True):
+    """What an answer says of itself. ``usage`` None: it does not say, or what it says cannot be."""
+
+    usage: Usage | None
+    served_model: str | None
+
+
+NOTHING_SAID = Bill(None, None)
+
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+def read_reply(body: bytes) -> Bill:
+    """The bill of a whole answer."""
+    try:
+        reply = _decode_reply(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NOTHING_SAID
+    return Bill(_buckets(reply.usage) if reply.usage is not None else None, reply.model)
+
+
+def _buckets(usage: _Usage) -> Usage | None:
+    """Disjoint buckets. Cached input is part of ``prompt_tokens`` in this dialect, reasoning part of completion_tokens.
+
+    Source: the ``CompletionUsage`` schema of OpenAI's API description. None when the figures contradict each other.
+    """
+    details = usage.prompt_tokens_details
+    cached = (details.cached_tokens or 0) if details is not None else 0
+    thinking = usage.completion_tokens_details
+    reasoning = (thinking.reasoning_tokens or 0) if thinking is not None else 0
+    if cached < 0 or cached > usage.prompt_tokens or reasoning < 0 or usage.completion_tokens < 0:
+        return None
+    return Usage(
+        usage.prompt_tokens - cached, cached, 0, 0, usage.completion_tokens, min(reasoning, usage.completion_tokens)
+    )
+
+
+_WORTH_READING = re.compile(rb'"usage"\s*:\s*\{|\[DONE\]')
+_EVENT_END = re.compile(rb"\r?\n\r?\n")
+DONE = b"data: [DONE]\n\n"
+
+
+class StreamReader:
+    """Reads a stream's bytes as they pass: hands on what the client may see at once, keeps back what ends the stream.
+
+    ``feed`` returns bytes to relay now. The usage chunk is kept from clients that did not ask for it; ``[DONE]`` is
+    always kept back, so that the caller can settle before the client learns that the answer is complete.
+    """
+
+    __slots__ = ("_carry", "_show_usage", "done", "served_model", "usage")
+
+    def __init__(self, show_usage: bool) -> None:
+        self._carry = b""
+        self._show_usage = show_usage
+        self.done = False
+        self.usage: Usage | None = None
+        self.served_model: str | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The part of ``data`` (and of what was carried over) that is whole events and may be relayed."""
+        if self._carry:
+            data = self._carry + data
+        end = data.rfind(b"\n\n") + 2
+        if end == 1:
+            end = data.rfind(b"\r\n\r\n") + 4
+            if end == 3:
+                self._carry = data
+                return b""
+        self._carry = data[end:]
+        block = data[:end]
+        if _WORTH_READING.search(block) is None:
+            return block
+        return b"".join(self._events(block))
+
+    def rest(self) -> bytes:
+        """What is left when the upstream ended in the middle of an event."""
+        return self._carry
+
+    def _events(self, block: bytes) -> Iterator[bytes]:
+        start = 0
+        for end in _EVENT_END.finditer(block):
+            event = block[start : end.end()]
+            start = end.end()
+            payload = event.strip()
+            if payload.startswith(b"data:"):
+                payload = payload[5:].strip()
+                if payload == b"[DONE]":
+                    self.done = True
+                    continue
+                if _WORTH_READING.search(payload) is not None and not self._read(payload):
+                    continue
+            yield event
+
+    def _read(self, payload: bytes) -> bool:
+        """Takes note of a chunk's usage; False when the chunk is nothing but usage that the client did not ask for."""
+        try:
+            chunk = _decode_chunk(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return True
+        if chunk.usage is None:
+            return True
+        self.usage = _buckets(chunk.usage)
+        self.served_model = chunk.model
+        return self._show_usage or bool(chunk.choices)

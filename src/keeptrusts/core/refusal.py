@@ -1,0 +1,63 @@
+"""Every way to say no, as values. The core knows no HTTP: ``gateway/refusals.py`` maps a Reason to status and body."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Reason(StrEnum):
+    """Why a call was not served. The value is the error's ``code`` and the event's ``reason``."""
+
+    # who
+    MISSING_KEY = "missing_key"
+    INVALID_KEY = "invalid_key"
+    KEY_REVOKED = "key_revoked"
+    KEY_SUSPENDED = "key_suspended"
+    KEY_EXPIRED = "key_expired"
+    ATTRIBUTION_REQUIRED = "attribution_required"
+    # what
+    INVALID_JSON = "invalid_json"
+    INVALID_REQUEST = "invalid_request"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_SLOW = "body_too_slow"
+    MODEL_NOT_FOUND = "model_not_found"
+    MODEL_NOT_ALLOWED = "model_not_allowed"
+    ROUTE_NOT_FOUND = "route_not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    POLICY_VIOLATION = "policy_violation"
+    # how much
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    UNPRICED_MODEL = "unpriced_model"
+    UNBOUNDED_COST = "unbounded_cost"
+    BUDGET_UNVERIFIABLE = "budget_unverifiable"
+    # the way there
+    NOT_READY = "not_ready"
+    JOURNAL_FAILED = "journal_failed"
+    TARGET_UNAVAILABLE = "target_unavailable"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
+    UPSTREAM_REJECTED_KEY = "upstream_rejected_key"
+    INTERNAL = "internal_error"
+
+
+class Refused(Exception):
+    """A call, or an operation, that is not served. ``message`` speaks to whoever must act and holds no secret."""
+
+    def __init__(self, reason: Reason, message: str, details: Mapping[str, Any] = NO_DETAILS) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.details = details
+
+
+class RetryAfter(Struct, frozen=True):
+    """How long a refused caller should wait, in whole seconds (at least 1)."""
+
+    seconds: int

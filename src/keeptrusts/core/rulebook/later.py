@@ -1,0 +1,61 @@
+"""What other versions of the format know and this version does not do: refused by name, never passed over in silence."""
+
+from collections.abc import Mapping
+
+LATER_KEYS: Mapping[str, frozenset[str]] = {
+    "": frozenset(
+        {
+            "agents", "capture", "connectors", "failover", "fallback", "global_rate_limit", "history", "ip_rate_limit",
+            "limits", "loads", "pack", "policy", "provider_fallback", "provider_routing", "rate_limit_defaults",
+            "rate_limits", "services", "size_limits", "token_rate_limit", "traffic_mirroring", "user_rate_limit",
+        }
+    ),
+    "providers": frozenset({"ab_test", "fallback", "max_price", "model_groups", "strategy"}),
+    "providers.targets[]": frozenset({"escalation_routing", "health_check", "max_price", "priority", "weight"}),
+    "providers.targets[].secret_key_ref": frozenset({"store"}),
+    "consumer_groups[]": frozenset({"capture", "policies", "providers"}),
+    "consumer_groups[].attribution": frozenset({"cost_center", "organization", "user"}),
+    "model_groups[]": frozenset({"aliases", "fallback_group", "targets"}),
+    "model_groups[].models[]": frozenset({"weight"}),
+    "cache": frozenset({"backend", "similarity_threshold", "threshold"}),
+    "policies[]": frozenset({"fail_mode", "shadow"}),
+}  # fmt: skip
+"""Keys by the place where they would stand, ``[]`` for any list item."""
+
+LATER_VALUES: Mapping[str, frozenset[str]] = {
+    "providers.targets[].provider": frozenset(
+        {"anthropic", "azure", "azure-openai", "bedrock", "gemini", "google", "mcp", "vertex"}
+    ),
+    "model_groups[].routing": frozenset(
+        {
+            "highest-throughput", "least-busy", "lowest-cost", "lowest-latency", "ordered", "random", "round-robin",
+            "weighted",
+        }
+    ),
+    "policies[].type": frozenset(
+        {
+            "data_residency", "external", "keyword", "max_input_tokens", "model_allowlist", "pii", "pii_detector",
+            "prompt_injection", "regex", "tool_allowlist",
+        }
+    ),
+    "policies[].action": frozenset({"escalate", "redact"}),
+    "policies[].phase": frozenset({"both", "output"}),
+    "cache.mode": frozenset({"semantic"}),
+}  # fmt: skip
+
+INSTEAD: Mapping[str, str] = {
+    "pack": "write the policies as a list: `policies: [{name, type, action, config}]`",
+    "policy": "write the policies as a list: `policies: [{name, type, action, config}]`",
+    "rate_limits": "set `rate_limits` on a consumer group",
+    "rate_limit_defaults": "set `rate_limits` on each consumer group",
+    "store": "use `env`: the environment variable that holds the key",
+    "escalate": "use `block` or `flag`",
+    "redact": "use `block` or `flag`",
+    "model_allowlist": "set `model_allowlist` at top level or on a consumer group",
+}
+
+
+def comes_later(shape: str, word: str, *, is_key: bool) -> bool:
+    """Whether the word belongs to the format but not to this version. ``shape`` is its parent's path (its own, for values)."""
+    table = LATER_KEYS if is_key else LATER_VALUES
+    return word.replace("_", "-") in {w.replace("_", "-") for w in table.get(shape, ())}

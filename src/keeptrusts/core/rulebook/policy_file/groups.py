@@ -1,0 +1,63 @@
+"""``consumer_groups`` and ``model_groups``: who calls, within which limits, and the model names that stand for several."""
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+
+from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.values import Count, KeyText, Models, Name
+
+
+class Limits(Entry):
+    """What is left out is unlimited. Minutes and days are sliding windows."""
+
+    requests_per_minute: Count | None = Field(None, examples=[500])
+    tokens_per_minute: Count | None = Field(None, examples=[50000])
+    concurrent_requests: Count | None = Field(None, examples=[20])
+    requests_per_day: Count | None = Field(None, examples=[10000])
+    tokens_per_day: Count | None = Field(None, examples=[2000000])
+
+
+class BoundAttribution(Entry):
+    """Dimensions that every call of the group carries in its event."""
+
+    application: Name | None = None
+    feature: Name | None = None
+    environment: Name | None = None
+    project: Name | None = None
+    customer: Name | None = None
+    department: Name | None = None
+
+
+class ConsumerGroup(Entry):
+    """Callers who share a key, limits and a wallet. Without ``api_key`` it is a rule for issued keys that name it."""
+
+    name: Name = Field(examples=["engineering"])
+    api_key: KeyText | None = Field(None, description="What callers send in X-Consumer-Group.")
+    wallet_team_id: Name | None = Field(None, examples=["team_engineering"])
+    rate_limits: Limits = Field(
+        Limits(),
+        validation_alias=AliasChoices("rate_limits", "rate_limit"),
+        examples=["{requests_per_minute: 500}"],
+    )
+    allowed_models: Models | None = Field(
+        None, validation_alias=AliasChoices("allowed_models", "model_allowlist"), examples=["[gpt-4o-mini]"]
+    )
+    attribution: BoundAttribution = Field(BoundAttribution(), examples=["{application: search, environment: production}"])
+
+
+class GroupModel(Entry):
+    """One model of a group. It takes calls that ask for at most ``max_tokens``; the lowest ``priority`` comes first."""
+
+    provider: Name = Field(examples=["openai"])
+    model: Name = Field(examples=["gpt-4o-mini"])
+    max_tokens: Count | None = Field(None, examples=[1000])
+    priority: int | None = Field(None, ge=0, le=1_000_000, description="Left out: the place in the list.", examples=[1])
+
+
+class ModelGroup(Entry):
+    """A name that clients send as ``model``; it stands for several real ones."""
+
+    name: Name = Field(examples=["cost-optimized"])
+    routing: Literal["cost-priority"] = "cost-priority"
+    models: list[GroupModel] = Field(min_length=1, examples=["[{provider: openai, model: gpt-4o-mini}]"])

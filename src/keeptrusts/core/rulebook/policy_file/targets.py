@@ -1,0 +1,90 @@
+"""``providers.targets``: where calls can be sent, how to sign in there, and what it costs."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.values import (
+    Count,
+    EnvironmentName,
+    Name,
+    PicosPerToken,
+    Seconds,
+    UsdNanos,
+    WebAddress,
+)
+
+Provider = Literal["openai", "openai-compatible", "simulated"]
+
+
+class SecretKeyRef(Entry):
+    """Where the provider's key is found; the key itself never stands in the file."""
+
+    env: EnvironmentName = Field(description="The environment variable that holds the key.", examples=["OPENAI_API_KEY"])
+
+
+class PriceTier(Entry):
+    """Rates for calls with more input than ``above_input_tokens``; what is left out costs what it costs below."""
+
+    above_input_tokens: Count = Field(examples=[128000])
+    input_cost_per_1k_tokens: PicosPerToken | None = None
+    output_cost_per_1k_tokens: PicosPerToken | None = None
+    cached_input_cost_per_1k_tokens: PicosPerToken | None = None
+    cache_write_cost_per_1k_tokens: PicosPerToken | None = None
+    cache_write_1h_cost_per_1k_tokens: PicosPerToken | None = None
+    reasoning_cost_per_1k_tokens: PicosPerToken | None = None
+
+
+class Pricing(Entry):
+    """USD per 1,000 tokens, the same names as ``/v1/model-pricing``. It overrides the price book for this target."""
+
+    input_cost_per_1k_tokens: PicosPerToken = Field(examples=[0.00015])
+    output_cost_per_1k_tokens: PicosPerToken = Field(examples=[0.0006])
+    cached_input_cost_per_1k_tokens: PicosPerToken | None = None
+    cache_write_cost_per_1k_tokens: PicosPerToken | None = None
+    cache_write_1h_cost_per_1k_tokens: PicosPerToken | None = None
+    reasoning_cost_per_1k_tokens: PicosPerToken | None = None
+    request_cost: UsdNanos = Field(0, description="A fixed fee per call, in USD.")
+    tiers: list[PriceTier] = []
+    max_output_tokens: Count | None = None
+    context_window: Count | None = None
+
+
+class Timeouts(Entry):
+    """How long to wait: for a connection, for the answer's first byte, and between two of its bytes. In seconds."""
+
+    connect_s: Seconds = Field(10.0, examples=[10])
+    first_byte_s: Seconds = Field(600.0, examples=[600])
+    idle_s: Seconds = Field(120.0, examples=[120])
+
+
+class Simulated(Entry):
+    """How the in-process provider behaves. ``fault_every`` makes every n-th call fail with ``fault_status`` (0: never)."""
+
+    latency_ms: int = Field(0, ge=0, le=600_000, examples=[200])
+    output_tokens: int | None = Field(None, ge=1, le=100_000, examples=[200])
+    token_interval_ms: int = Field(0, ge=0, le=60_000, examples=[20])
+    fault_every: int = Field(0, ge=0, le=1_000_000_000, examples=[10])
+    fault_status: int = Field(500, ge=400, le=599, examples=[503])
+
+
+class Target(Entry):
+    """A provider to send calls to. Several targets may use one provider."""
+
+    id: Name = Field(examples=["openai"])
+    provider: Provider = Field(examples=["openai"])
+    base_url: WebAddress | None = Field(
+        None, description="Left out: OPENAI_BASE_URL, else the vendor's own.", examples=["https://api.openai.com/v1"]
+    )
+    model: Name | None = Field(None, description="The model it serves when a call's does not decide.")
+    secret_key_ref: SecretKeyRef | None = Field(None, examples=["{env: OPENAI_API_KEY}"])
+    pricing: Pricing | None = Field(None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
+    timeouts: Timeouts = Field(Timeouts(), examples=["{connect_s: 10}"])
+    simulated: Simulated | None = Field(None, examples=["{latency_ms: 200}"])
+
+
+class Providers(Entry):
+    """The providers that this gateway may call."""
+
+    targets: list[Target] = Field(examples=["[{id: openai, provider: openai}]"])

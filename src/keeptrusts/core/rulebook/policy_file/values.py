@@ -1,0 +1,113 @@
+"""The types of single values in a policy file: amounts, names, addresses, lists of models."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from keeptrusts.core.money import BadAmount, nanos_from_usd, pico_per_token
+
+AMOUNT_DIGITS_MAX = 25
+"""More digits than any sum of money has; decimal arithmetic would start to round beyond 28."""
+
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+
+
+def wrong(code: str, message: str, suggestion: str | None = None) -> PydanticCustomError:
+    """An error that carries our own sentence; ``complaints.py`` takes it over as it is."""
+    return PydanticCustomError(code, "{message}", {"message": message, "suggestion": suggestion})
+
+
+def _decimal(value: Any, what: str, example: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise wrong("wrong_type", f"expected {what}", f"for example {example}")
+    text = str(value).strip()
+    if not re.fullmatch(r"[-+]?[0-9]*\.?[0-9]*([eE][-+]?[0-9]{1,3})?", text) or not re.search("[0-9]", text):
+        raise wrong("wrong_type", f"expected {what}, and this is not a number", f"for example {example}")
+    number = Decimal(text)
+    if len(number.as_tuple().digits) > AMOUNT_DIGITS_MAX or abs(number.adjusted()) > AMOUNT_DIGITS_MAX:
+        raise wrong("out_of_range", f"expected {what} of at most {AMOUNT_DIGITS_MAX} digits")
+    if number < 0:
+        raise wrong("out_of_range", f"{what} cannot be negative", f"for example {example}")
+    return number
+
+
+def _nanos(value: Any) -> int:
+    number = _decimal(value, "an amount of USD", "10000 or 99.50")
+    try:
+        return nanos_from_usd(number)
+    except BadAmount as bad:
+        raise wrong("out_of_range", str(bad), "an amount has at most nine decimals") from None
+
+
+def _picos(value: Any) -> int:
+    number = _decimal(value, "a price in USD per 1,000 tokens", "0.00015")
+    try:
+        return pico_per_token(number)
+    except BadAmount as bad:
+        raise wrong("out_of_range", str(bad), "a price has at most nine decimals") from None
+
+
+def _seconds(value: Any) -> Any:
+    return float(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise wrong("bad_text", "control characters, and blanks at the ends, have no place here")
+    return text
+
+
+def _header_value(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise wrong("bad_text", "a key travels in a header: letters, digits and punctuation of ASCII only, no blanks")
+    return text
+
+
+def _environment_name(name: str) -> str:
+    if not ENVIRONMENT_NAME.match(name):
+        raise wrong(
+            "bad_text",
+            "expected the name of an environment variable: letters, digits and `_`",
+            "write the variable's name, for example OPENAI_API_KEY, and never the secret itself",
+        )
+    return name
+
+
+def _web_address(address: str) -> str:
+    """http or https, a host, perhaps a port and a path, and nothing more. The message never repeats the address."""
+    example = "for example https://api.openai.com/v1"
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise wrong("bad_address", "this is not an address", example) from None
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-~]+", address):
+        raise wrong("bad_address", "expected an address that begins with http:// or https://", example)
+    if parts.username is not None or parts.password is not None:
+        raise wrong("bad_address", "an address carries no user name or password", "use secret_key_ref.env")
+    if parts.query or parts.fragment:
+        raise wrong("bad_address", "an address has no `?` or `#` part here", example)
+    return address.rstrip("/")
+
+
+def _models(models: list[str]) -> list[str]:
+    if not models:
+        raise wrong("empty", "an empty list would refuse every model", "name the models, or leave the key out")
+    return models
+
+
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_line)]
+KeyText = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_header_value)]
+EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
+WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(_web_address)]
+Models = Annotated[list[Name], AfterValidator(_models)]
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float), Field(gt=0, le=86_400)]
+UsdNanos = Annotated[int, BeforeValidator(_nanos, json_schema_input_type=float | str)]
+"""Written in USD, held in nano-USD."""
+PicosPerToken = Annotated[int, BeforeValidator(_picos, json_schema_input_type=float | str)]
+"""Written in USD per 1,000 tokens, held in pico-USD per token."""

@@ -1,0 +1,93 @@
+"""Everything the gateway needs to decide, as one immutable value. A policy file compiles to it; a call uses one edition.
+
+Keys are an index beside it (``core/identity/gateway_key.py``) and prices a PriceBook: both change by deltas.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from keeptrusts.core.ledger.alerts import Threshold
+from keeptrusts.core.limits.limit_set import UNLIMITED, LimitSet
+from keeptrusts.core.money import NANOS_PER_USD
+from keeptrusts.core.periods import PeriodKind
+from keeptrusts.core.pricing.price import Price
+from keeptrusts.core.routing.target import ModelGroup, Target
+
+PolicyAction = Literal["flag", "block"]
+CacheScope = Literal["key", "team", "organization"]
+
+
+class ConsumerGroup(Struct, frozen=True):
+    """A group of callers. ``api_key`` is what they send; ``allowed_models`` None means every model."""
+
+    name: str
+    api_key: str | None = None
+    wallet_team_id: str | None = None
+    limits: LimitSet = UNLIMITED
+    allowed_models: frozenset[str] | None = None
+    attribution: Mapping[str, str] = {}
+
+
+class SpendControl(Struct, frozen=True):
+    """A cap on a team's spend in a period, beside its wallet. Amounts in nano-USD."""
+
+    team: str
+    hard_cap_nanos: int
+    soft_cap_nanos: int | None
+    period: PeriodKind
+    on_soft_cap: Literal["notify"]
+    on_hard_cap: Literal["block", "escalate"]
+
+
+class CacheRules(Struct, frozen=True):
+    """The exact-match answer cache. Off unless enabled; entries never cross their scope."""
+
+    enabled: bool = False
+    ttl_s: int = 3600
+    scope: CacheScope = "team"
+    max_entries: int = 10_000
+    deterministic_only: bool = False
+
+
+class Policy(Struct, frozen=True):
+    """A content policy as people wrote it; ``core/policies`` compiles it by its ``type``."""
+
+    name: str
+    type: str
+    action: PolicyAction
+    config: Mapping[str, Any] = {}
+
+
+class ApiLink(Struct, frozen=True):
+    """Where the control plane answers, and the environment variable that holds the token to register with."""
+
+    url: str
+    token_env: str
+
+
+class Rulebook(Struct, frozen=True):
+    """One edition of the rules. ``api`` None: the gateway runs alone, without wallets."""
+
+    targets: tuple[Target, ...]
+    groups: tuple[ConsumerGroup, ...] = ()
+    model_groups: tuple[ModelGroup, ...] = ()
+    spend_controls: tuple[SpendControl, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    cache: CacheRules = CacheRules()
+    cost_tracking: bool = True
+    wallet_enforcement: bool = False
+    thresholds: tuple[Threshold, ...] = ()
+    api: ApiLink | None = None
+    model_allowlist: frozenset[str] | None = None
+    attribution_required: tuple[str, ...] = ("team",)
+    default_output_tokens: int = 1_000
+    unknown_model_output_tokens: int = 4_096
+    unpriced_ceiling: Price | None = None
+    reserve_wait_ms: int = 2_000
+    max_waiting_per_wallet: int = 10_000
+    max_body_bytes: int = 16 * 1024 * 1024
+    max_stale_s: int = 300
+    durability: Literal["process", "power"] = "process"
+    min_slice_nanos: int = NANOS_PER_USD // 100

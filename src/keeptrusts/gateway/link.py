@@ -1,0 +1,45 @@
+"""The gateway's view of the control plane: five methods. ``remote_link.py`` speaks them over HTTP."""
+
+from typing import Protocol
+
+from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
+from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
+
+
+class LinkDown(Exception):
+    """The control plane can't be reached, or is not able to answer now: try again later."""
+
+
+class LinkRefused(Exception):
+    """The control plane answered no: ``status`` and a message that says why. Trying again unchanged is useless."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SequenceGap(Exception):
+    """The store has applied the journal up to ``last_seq`` only: ship again from there."""
+
+    def __init__(self, last_seq: int) -> None:
+        super().__init__(f"the store is at record {last_seq}")
+        self.last_seq = last_seq
+
+
+class Link(Protocol):
+    """What a node asks of the control plane. Every method raises LinkDown or LinkRefused."""
+
+    async def register(self, registration: Registration) -> Registered:
+        """Introduces the node; from then on the link speaks as that node."""
+
+    async def snapshot(self) -> Snapshot:
+        """All keys, and the prices of the node's providers."""
+
+    async def changes(self, heartbeat: Heartbeat) -> Changes:
+        """Says that the node lives, and waits (a second at most) for what changed."""
+
+    async def grant(self, request: GrantRequest) -> GrantAnswer:
+        """Asks for money of a team's wallet."""
+
+    async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
+        """Delivers whole journal groups. Raises SequenceGap when earlier ones are missing there."""

@@ -1,0 +1,399 @@
+"""The only sockets to providers: a small HTTP/1.1 client on httptools and the loop's transports, one pool per origin.
+
+No redirects, no proxies from the environment, no cookies, nothing decompressed: what a provider sends is what is relayed.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httptools
+from msgspec import Struct
+
+MAX_CONNECTIONS = 2_000
+MAX_WHOLE_BYTES = 64 * 1024 * 1024
+PAUSE_READING_BYTES = 256 * 1024
+SWEEP_S = 0.5
+
+
+class UpstreamFailed(Exception):
+    """The exchange did not come to its end. ``sent`` False: the provider can't have seen the request."""
+
+    def __init__(self, message: str, *, sent: bool, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.timed_out = timed_out
+
+
+class Reply(Struct):
+    """A whole answer. Header names are lower-case bytes."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class Exchange:
+    """One request on its way: its answer's head and body as they arrive, and who waits for them."""
+
+    __slots__ = (
+        "_chunks",
+        "_connection",
+        "_failure",
+        "_queued",
+        "_waiter",
+        "complete",
+        "deadline",
+        "head_complete",
+        "headers",
+        "request",
+        "sent",
+        "status",
+        "whole_only",
+    )
+
+    def __init__(self, request: tuple[bytes, ...], whole: bool) -> None:
+        self.request = request
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.head_complete = False
+        self.complete = False
+        self.sent = False
+        self.deadline = 0.0
+        self.whole_only = whole
+        self._chunks: list[bytes] = []
+        self._queued = 0
+        self._failure: UpstreamFailed | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._connection: _Connection | None = None
+
+    async def head(self) -> None:
+        """Waits for status and headers (of a whole exchange: for everything)."""
+        while not (self.complete or (self.head_complete and not self.whole_only)):
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+
+    async def whole(self) -> bytes:
+        """Waits for the complete answer and returns its body."""
+        while not self.complete:
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+        chunks = self._chunks
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def read(self) -> bytes:
+        """The next bytes of the body; empty at its end. Raises UpstreamFailed when it ends too early."""
+        while not self._chunks:
+            if self.complete:
+                return b""
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+        chunks, self._chunks = self._chunks, []
+        if self._queued > PAUSE_READING_BYTES and self._connection is not None:
+            self._connection.resume()
+        self._queued = 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Something arrived."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def fail(self, failure: BaseException) -> None:
+        """The exchange is over without a complete answer."""
+        if not self.complete and self._failure is None:
+            self._failure = (
+                failure if isinstance(failure, UpstreamFailed) else UpstreamFailed(str(failure), sent=self.sent)
+            )
+            self.wake()
+
+    def attach(self, connection: "_Connection") -> None:
+        """The connection that carries the exchange."""
+        self._connection = connection
+
+    def take(self, data: bytes) -> None:
+        """Body bytes arrived."""
+        self._chunks.append(data)
+        self._queued += len(data)
+        if self.whole_only:
+            if self._queued > MAX_WHOLE_BYTES:
+                self.fail(UpstreamFailed(f"the answer is larger than {MAX_WHOLE_BYTES} bytes", sent=True))
+                if self._connection is not None:
+                    self._connection.abort()
+            return
+        if self._queued > PAUSE_READING_BYTES and self._connection is not None:
+            self._connection.pause()
+        self.wake()
+
+    def abandon(self) -> None:
+        """Nobody wants the rest: the connection can't be used again."""
+        if not self.complete and self._connection is not None:
+            self._connection.abort()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection to the origin; carries one exchange at a time."""
+
+    def __init__(self, origin: "Origin") -> None:
+        self._origin = origin
+        self._transport: asyncio.Transport = cast(Any, None)
+        self._parser = httptools.HttpResponseParser(self)
+        self._exchange: Exchange | None = None
+        self._until_eof = False
+        self._paused = False
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def start(self, exchange: Exchange) -> None:
+        """Writes the request; the answer goes to ``exchange``."""
+        self._exchange = exchange
+        exchange.attach(self)
+        if self.lost:
+            exchange.fail(UpstreamFailed("the connection was closed before the request was sent", sent=False))
+            return
+        exchange.sent = True
+        exchange.deadline = self._origin.now() + self._origin.first_byte_timeout_s
+        self._origin.busy.add(self)
+        self._transport.writelines(exchange.request)
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is None:
+            # Bytes that nobody asked for: the connection's framing can't be trusted any more.
+            self._transport.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._exchange.fail(UpstreamFailed(f"the answer is not HTTP: {error}", sent=True))
+            self._transport.abort()
+            return
+        if self._exchange is not None:
+            self._exchange.deadline = self._origin.now() + self._origin.idle_timeout_s
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            exchange.headers = {}
+            return
+        exchange.status = status
+        headers = exchange.headers
+        self._until_eof = b"content-length" not in headers and b"transfer-encoding" not in headers
+        exchange.head_complete = True
+        if not exchange.whole_only:
+            exchange.wake()
+
+    def on_body(self, body: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.take(body)
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None or not exchange.head_complete:
+            return
+        self._exchange = None
+        self._origin.busy.discard(self)
+        exchange.complete = True
+        exchange.wake()
+        if self._paused:
+            self.resume()
+        if self._parser.should_keep_alive() and not self._until_eof:
+            self._origin.release(self)
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._origin.forget(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        if exc is None and exchange.head_complete and self._until_eof:
+            exchange.complete = True
+            exchange.wake()
+        else:
+            what = "in the middle of the answer" if exchange.head_complete else "before it answered"
+            exchange.fail(UpstreamFailed(f"the provider closed the connection {what}", sent=exchange.sent))
+
+    def expire(self) -> None:
+        """The deadline passed."""
+        if self._exchange is not None:
+            what = "no more of the answer came" if self._exchange.head_complete else "no answer came"
+            self._exchange.fail(UpstreamFailed(f"{what} in time", sent=True, timed_out=True))
+        self._transport.abort()
+
+    @property
+    def deadline(self) -> float:
+        """When the exchange under way has waited too long, on the loop's clock."""
+        if self._exchange is None or self._paused:
+            return float("inf")
+        return self._exchange.deadline
+
+    def pause(self) -> None:
+        """The client is slower than the provider: stop reading."""
+        if not self._paused and not self.lost:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Reads again."""
+        if self._paused and not self.lost:
+            self._paused = False
+            self._transport.resume_reading()
+            if self._exchange is not None:
+                self._exchange.deadline = self._origin.now() + self._origin.idle_timeout_s
+
+    def abort(self) -> None:
+        """Drops the connection."""
+        if not self.lost:
+            self._transport.abort()
+
+
+def _before_the_first_connection() -> float:
+    return 0.0
+
+
+class Origin:
+    """A pool of connections to one scheme, host and port. ``path`` is the base URL's path, to go before every request's."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect_timeout_s: float = 10.0,
+        first_byte_timeout_s: float = 600.0,
+        idle_timeout_s: float = 120.0,
+    ) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._host = parts.hostname or ""
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self.path = parts.path.rstrip("/")
+        default_port = self._port == (443 if self._tls else 80)
+        name = f"[{self._host}]" if ":" in self._host else self._host
+        self.host_header = name if default_port else f"{name}:{self._port}"
+        self._connect_timeout_s = connect_timeout_s
+        self.first_byte_timeout_s = first_byte_timeout_s
+        self.idle_timeout_s = idle_timeout_s
+        self._idle: list[_Connection] = []
+        self.busy: set[_Connection] = set()
+        self._open = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self.now: Callable[[], float] = _before_the_first_connection
+
+    async def connection(self) -> _Connection:
+        """A free connection, made if need be. Raises UpstreamFailed(sent=False)."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.lost:
+                return connection
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self.now = self._loop.time
+            self._sweep()
+        while self._open >= MAX_CONNECTIONS:
+            turn = self._loop.create_future()
+            self._queue.append(turn)
+            await turn
+            if self._idle:
+                return self._idle.pop()
+        self._open += 1
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                _, connection = await self._loop.create_connection(
+                    lambda: _Connection(self),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
+                )
+        except TimeoutError:
+            self._gone()
+            raise UpstreamFailed("it did not accept a connection in time", sent=False, timed_out=True) from None
+        except OSError as error:
+            self._gone()
+            raise UpstreamFailed(f"no connection: {error.strerror or error}", sent=False) from None
+        except BaseException:
+            self._gone()
+            raise
+        return connection
+
+    def idle_connection(self) -> _Connection | None:
+        """A free connection if there is one already: saves the caller a coroutine."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.lost:
+                return connection
+        return None
+
+    async def call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """One whole exchange."""
+        lines = [f"{method} {self.path}{path} HTTP/1.1", f"host: {self.host_header}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"content-length: {len(body)}", "", ""]
+        exchange = Exchange(("\r\n".join(lines).encode("latin-1"), body), whole=True)
+        (await self.connection()).start(exchange)
+        content = await exchange.whole()
+        return Reply(exchange.status, exchange.headers, content)
+
+    def release(self, connection: _Connection) -> None:
+        """The connection is free again."""
+        self._idle.append(connection)
+        self._next_in_queue()
+
+    def forget(self, connection: _Connection) -> None:
+        """The connection is gone."""
+        self.busy.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._gone()
+
+    def _gone(self) -> None:
+        self._open -= 1
+        self._next_in_queue()
+
+    def _next_in_queue(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _sweep(self) -> None:
+        # One timer for all exchanges: a timer for each would cost every call what only slow ones need.
+        now = self.now()
+        for connection in [c for c in self.busy if c.deadline < now]:
+            connection.expire()
+        if self._loop is not None:
+            self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def close(self) -> None:
+        """Drops all connections."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in [*self._idle, *self.busy]:
+            connection.abort()

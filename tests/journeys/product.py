@@ -1,0 +1,128 @@
+"""The product over real sockets: truthful provider, API and gateway as processes of their own on free ports."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.journeys.policy_files import Policy, enforcing, write_policy
+from tests.journeys.processes import KT, READY_S, ROOT, Program, free_port
+from tests.journeys.web import Answer, answers_ready, ask
+from tests.providers.truth import Served, read_truth
+
+ADMIN_TOKEN = "kt_ak_the-journeys-admin-token-0123456789"
+PROVIDER_SECRET = "sk-the-providers-own-key"
+PRICES = (
+    {"model": "gpt-4o-mini", "input_cost_per_1k_tokens": 0.00015, "output_cost_per_1k_tokens": 0.0006},
+    {"model": "gpt-4o", "input_cost_per_1k_tokens": 0.0025, "output_cost_per_1k_tokens": 0.01},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An issued gateway key and the headers of a call that uses it."""
+
+    id: str
+    secret: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/json"}
+
+
+def clean_env(directory: Path) -> dict[str, str]:
+    """The environment of a fresh login: what the developer's own shell sets for us does not reach the product."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEEPTRUSTS_", "OPENAI_"))}
+    return {**kept, "HOME": str(directory), "PATH": f"{Path(KT).parent}:{kept['PATH']}", "NO_COLOR": "1"}
+
+
+class Product:
+    """Everything that one journey needs. ``start`` before use; ``close`` ends every process that is left."""
+
+    def __init__(self, directory: Path, policy: Callable[[str, str], Policy] = enforcing) -> None:
+        self.directory = directory
+        self.data_dir = directory / "data"
+        self.truth_log = directory / "truth.jsonl"
+        self.env = {
+            **clean_env(directory),
+            "KEEPTRUSTS_API_TOKEN": ADMIN_TOKEN,
+            "OPENAI_API_KEY": PROVIDER_SECRET,
+        }
+        self.api_port, self.gateway_port = free_port(), free_port()
+        self.api_url = f"http://127.0.0.1:{self.api_port}"
+        self.gateway_url = f"http://127.0.0.1:{self.gateway_port}"
+        self.env["KEEPTRUSTS_API_URL"] = self.api_url
+        self._policy = policy
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """Provider, API with the tests' prices, gateway: all ready."""
+        self.start_provider()
+        self.start_api()
+        for price in PRICES:
+            assert self.admin("POST", "/v1/model-pricing", {"provider": "openai", **price}).status in (200, 201)
+        self.policy_file = write_policy(self._policy(self.provider_url, self.api_url), self.directory / "policy.yaml")
+        self.start_gateway()
+
+    def start_provider(self) -> None:
+        command = [sys.executable, "-m", "tests.providers.truthful", "--log", str(self.truth_log)]
+        self.provider = self._start(command, "provider.log", ROOT)
+        port = self.provider.wait_for(lambda: self.provider.output.strip(), "its port")
+        self.provider_url = f"http://127.0.0.1:{port}"
+
+    def start_api(self) -> None:
+        command = [KT, "api", "run", "--port", str(self.api_port), "--data-dir", str(self.data_dir)]
+        self.api = self._start(command, "api.log")
+        self.api.wait_for(lambda: answers_ready(self.api_url), "the API ready")
+
+    def start_gateway(self) -> None:
+        command = [KT, "gateway", "run", "--policy-config", str(self.policy_file)]
+        command += ["--port", str(self.gateway_port), "--data-dir", str(self.data_dir)]
+        self.gateway = self._start(command, "gateway.log")
+        self.gateway.wait_for(lambda: answers_ready(self.gateway_url), "the gateway ready", READY_S)
+
+    def close(self) -> None:
+        self._running.close()
+
+    def admin(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Answer:
+        """One request to the API with the administrator's token."""
+        url = f"{self.api_url}{path}" + (f"?{urlencode(query)}" if query else "")
+        return ask(method, url, body, {"Authorization": f"Bearer {ADMIN_TOKEN}"})
+
+    def chat(self, key: Key, prompt: str = "Say a word.", model: str = "gpt-4o-mini", **more: object) -> Answer:
+        """One chat completion through the gateway."""
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], **more}
+        return self.post_chat(body, key.headers)
+
+    def post_chat(self, body: dict[str, Any] | bytes, headers: Mapping[str, str]) -> Answer:
+        return ask("POST", f"{self.gateway_url}/v1/chat/completions", body, headers)
+
+    def kt(self, *arguments: str) -> str:
+        """What a ``kt`` command prints; it must succeed."""
+        done = subprocess.run([KT, *arguments], env=self.env, cwd=self.directory, capture_output=True, timeout=60)
+        assert done.returncode == 0, f"kt {arguments}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        return done.stdout.decode()
+
+    def truth(self) -> list[Served]:
+        """What the provider says it has served, by its own log."""
+        return read_truth(self.truth_log)
+
+    def _start(self, command: list[str], log: str, cwd: Path | None = None) -> Program:
+        program = Program(command, self.directory / log, self.env, cwd or self.directory)
+        return self._running.enter_context(program)
+
+
+@contextmanager
+def running_product(directory: Path, policy: Callable[[str, str], Policy] = enforcing) -> Iterator[Product]:
+    """A started product that is gone after the block, whatever happens in it."""
+    product = Product(directory, policy)
+    try:
+        product.start()
+        yield product
+    finally:
+        product.close()
