@@ -58,6 +58,11 @@ class AnswerReader:
         body = self.body()
         return body.count(SENTINEL) == SPOKEN_EVENTS and b"[DONE]" in body
 
+    @property
+    def length_bytes(self) -> int:
+        """Bytes of the answer so far, head and body."""
+        return len(self._buffer)
+
     def body(self) -> bytes:
         """The body, with chunk borders taken out."""
         raw = self._buffer[self._body_at :]

@@ -43,6 +43,11 @@ class Child:
         """None while it runs."""
         return self._process.poll()
 
+    @property
+    def folder(self) -> Path:
+        """Where it runs and writes its log."""
+        return self._log.parent
+
     def log_text(self) -> str:
         """All that it has printed."""
         return self._log.read_text(errors="replace")

@@ -104,6 +104,7 @@ class _Run:
         if not complete:
             return None
         if caller.reader.is_stream() if self.plan.stream else caller.reader.is_whole_answer():
+            self.tally.calls += 1
             self.tally.latencies_s.append(now - caller.asked_at)
             self.tally.first_bytes_s.append(caller.spoke_at - caller.asked_at)
         else:

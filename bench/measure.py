@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.child import Child
 from bench.load import Plan, closed_loop, open_loop
-from bench.peers.gateway import Running
+from bench.peers.gateway import Gateway, Running, Site
 from bench.requests import request_bytes
 from bench.scenarios import QUICK, WARM_UP_S, Scenario
 from bench.tally import Tally, quantile_us
@@ -37,16 +37,29 @@ class Figures:
     first_byte_p99_us: float
 
 
-def measure(running: Running, scenario: Scenario, *, rate_per_s: float, quick: bool) -> tuple[Figures, int]:
+@dataclass(frozen=True, slots=True)
+class How:
+    """Settings of the run."""
+
+    rate_per_s: float  # of open-loop arrivals
+    quick: bool
+
+
+def measure(gateway: Gateway, running: Running, scenario: Scenario, site: Site, how: How) -> tuple[Figures, int]:
     """Figures, and how many calls were answered, the warm-up's too. Raises WrongAnswers and OSError."""
-    share = QUICK if quick else 1.0
+    share = QUICK if how.quick else 1.0
     request = request_bytes(running.address, scenario.ask)
-    port, stream, connections = running.address.port, scenario.ask.stream, scenario.connections
-    warm_up = _right(closed_loop(Plan(port, request, stream, WARM_UP_S * share, connections)))
+
+    def drive(seconds: float, *, open_loop_too: bool) -> Tally:
+        if gateway.drive is not None:
+            return gateway.drive(site.home, running, seconds)
+        plan = Plan(running.address.port, request, scenario.ask.stream, seconds, scenario.connections)
+        return open_loop(plan, how.rate_per_s) if scenario.open_loop and open_loop_too else closed_loop(plan)
+
+    warm_up = _right(drive(WARM_UP_S * share, open_loop_too=False))
     _wait_until_quiet(running.child)
-    plan = Plan(port, request, stream, scenario.seconds * share, connections)
     before = running.child.cpu_s()
-    tally = _right(open_loop(plan, rate_per_s) if scenario.open_loop else closed_loop(plan))
+    tally = _right(drive(scenario.seconds * share, open_loop_too=True))
     at_end = running.child.cpu_s()
     resident = running.child.resident_bytes()
     drain_s = _wait_until_quiet(running.child)

@@ -1,12 +1,14 @@
 """Tables in Markdown: the same on the terminal and in RESULTS.md."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.measure import Figures
-from bench.peers.field import BASELINE, NOTHING_BETWEEN, OURS
+from bench.peers.field import BASELINE, BUSY_BASELINE, NOTHING_BETWEEN, OURS
 from bench.results import Results
 
+_NUMBER = re.compile(r"[-\d,.%]*")
 Cell = Callable[[Figures], str]
 
 
@@ -83,7 +85,7 @@ def render(results: Results) -> str:
 
 
 def _table(results: Results, table: Table) -> str:
-    baseline = results.median(BASELINE, table.scenario)
+    baseline = _baseline(results, table.scenario)
     direct = results.median(NOTHING_BETWEEN, table.scenario)
     names = ["gateway", *(name for name, _ in table.columns)]
     names += ["x nginx"] if table.ratio else ["added p50 us"]
@@ -109,11 +111,15 @@ def _table(results: Results, table: Table) -> str:
     return f"## {title}\n\n{_grid(names, rows)}"
 
 
+def _baseline(results: Results, scenario: str) -> Figures | None:
+    return results.median(BUSY_BASELINE, scenario) or results.median(BASELINE, scenario)
+
+
 def _bars(results: Results) -> str:
     rows = []
     for bar in BARS:
         figures = results.median(OURS, bar.scenario)
-        reference = results.median(NOTHING_BETWEEN if bar.added else BASELINE, bar.scenario)
+        reference = results.median(NOTHING_BETWEEN, bar.scenario) if bar.added else _baseline(results, bar.scenario)
         if figures is None or (bar.added and reference is None):
             continue
         value = bar.figure(figures)
@@ -138,18 +144,18 @@ def _start_up(results: Results) -> str:
 
 
 def _grid(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in [names, *rows]) for column in range(len(names))]
+    columns = list(zip(names, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
         ]
         return "| " + " | ".join(padded) + " |"
 
-    rule = (
-        "|"
-        + "|".join("-" * (width + 2) if column == 0 else "-" * (width + 1) + ":" for column, width in enumerate(widths))
-        + "|"
-    )
-    return "\n".join([line(names), rule, *map(line, rows)])
+    rules = [
+        "-" * (width + 1) + ":" if right else "-" * (width + 2) for width, right in zip(widths, numeric, strict=True)
+    ]
+    return "\n".join([line(names), "|" + "|".join(rules) + "|", *map(line, rows)])

@@ -4,7 +4,6 @@ Traffic goes to 127.0.0.1 only; everything that is started is stopped, also on C
 """
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from types import FrameType
 from bench.child import Child
 from bench.cores import Cores, TooFewCores, choose_cores
 from bench.machine import describe_machine
-from bench.measure import WrongAnswers, measure
+from bench.measure import How, WrongAnswers, measure
 from bench.peers.field import FIELD
 from bench.peers.gateway import Gateway, NotAvailable, Running, Site
 from bench.peers.starting import bare_environment, get
@@ -109,10 +108,10 @@ def _turn(results: Results, gateway: Gateway, site: Site, scenarios: Sequence[Sc
                 continue
             served_before = _served(site)
             try:
-                rate = float(str(results.settings["open_loop_rate_per_s"] or 0))
-                if scenario.open_loop and not rate:
+                how = How(float(str(results.settings["open_loop_rate_per_s"] or 0)), bool(results.settings["quick"]))
+                if scenario.open_loop and not how.rate_per_s:
                     continue
-                figures, answered = measure(running, scenario, rate_per_s=rate, quick=bool(results.settings["quick"]))
+                figures, answered = measure(gateway, running, scenario, site, how)
             except WrongAnswers as error:
                 clean = False
                 _not_available(results, gateway, f"in scenario {scenario.name}: {error}")

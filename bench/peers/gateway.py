@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.child import Child
 from bench.cores import Cores
 from bench.requests import Address
+from bench.tally import Tally
 
 
 class NotAvailable(Exception):
@@ -48,4 +49,5 @@ class Gateway:
     install: Callable[[Path], str]  # into this folder, once; returns the version; raises NotAvailable
     serve: Callable[[Site], AbstractContextManager[Running]]
     scenarios: frozenset[str] | None = None  # None: all
+    drive: Callable[[Path, Running, float], Tally] | None = None  # its own load for so many seconds, given its home
     cached: bool = False  # its answers must not reach the provider

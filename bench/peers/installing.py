@@ -52,6 +52,17 @@ def node_modules(home: Path, lock_folder: str) -> Path:
     return home / "node_modules"
 
 
+def debian_packages(home: Path, names: Sequence[str]) -> None:
+    """Unpack Debian packages in `home` instead of installing them: no root needed, no service started."""
+    home.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if any(home.glob(f"{name}_*.deb")):
+            continue
+        run_to_end(["apt-get", "download", name], home)
+        for package in home.glob(f"{name}_*.deb"):
+            run_to_end(["dpkg", "-x", str(package), str(home)], home)
+
+
 def _is_current(home: Path, lock: Path) -> bool:
     home.mkdir(parents=True, exist_ok=True)
     mark = home / ".installed-lock"

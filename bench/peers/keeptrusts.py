@@ -127,7 +127,7 @@ def _wait_for_api(api: Child, port: int) -> None:
 
 def _fund(port: int) -> None:
     """Set the price that the audit counts with, and give the team more than any run can spend."""
-    price = {"model": MODEL, "provider": "openai"}
+    price: dict[str, object] = {"model": MODEL, "provider": "openai"}
     price |= {"input_cost_per_1k_tokens": _INPUT_USD_PER_1K, "output_cost_per_1k_tokens": _OUTPUT_USD_PER_1K}
     for path, body in (
         ("/v1/model-pricing", price),

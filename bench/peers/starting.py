@@ -4,7 +4,7 @@ import http.client
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.answer_reader import AnswerReader
@@ -28,14 +28,14 @@ def bare_environment(folder: Path, more: Mapping[str, str] | None = None) -> dic
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LC_ALL": "C.UTF-8", **(more or {})}
 
 
-def wait_until_right(address: Address, child: Child) -> None:
-    """Ask until the whole answer and the stream both come through as they should. Raises NotAvailable."""
-    for ask in (Ask(), Ask(stream=True)):
+def wait_until_right(address: Address, child: Child, asks: Sequence[Ask] = (Ask(), Ask(stream=True))) -> None:
+    """Ask until the whole answer, and the stream, come through as they should. Raises NotAvailable."""
+    for ask in asks:
         deadline = time.monotonic() + _READY_S
         said = "nothing"
         while True:
             try:
-                reader = _ask_once(address, ask)
+                reader = ask_once(address, ask)
                 if reader.is_stream() if ask.stream else reader.is_whole_answer():
                     break
                 said = reader.excerpt()
@@ -68,7 +68,8 @@ def _http(port: int, method: str, path: str, body: str | None, headers: Mapping[
         connection.close()
 
 
-def _ask_once(address: Address, ask: Ask) -> AnswerReader:
+def ask_once(address: Address, ask: Ask) -> AnswerReader:
+    """One answer, read to its end on a connection of its own. Raises OSError and ValueError."""
     reader = AnswerReader()
     with socket.create_connection(("127.0.0.1", address.port), timeout=_ANSWER_S) as connection:
         connection.sendall(request_bytes(address, ask))

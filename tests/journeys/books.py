@@ -21,7 +21,7 @@ def events(product: Product, **filters: str) -> list[Event]:
     found: list[Event] = []
     query = {"limit": "500", **filters}
     while True:
-        answer = product.admin("GET", "/v1/events", **query)
+        answer = product.admin("GET", "/v1/events", None, **query)
         assert answer.status == 200, answer.body
         found += answer.json["events"]
         if not answer.json.get("next_cursor"):

@@ -14,7 +14,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         yield running
 
 
-@pytest.fixture()
+@pytest.fixture
 def team(request: pytest.FixtureRequest) -> str:
     """A team id of this test's own, so that its books hold its calls alone."""
     return "team_" + "".join(letter if letter.isalnum() else "_" for letter in request.node.name.lower())

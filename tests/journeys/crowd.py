@@ -47,7 +47,7 @@ def parse_answer(raw: bytes) -> Answer:
 
 
 def _dechunked(data: bytes) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while True:
         size_line, found, data = data.partition(b"\r\n")
         if not found:

@@ -1,5 +1,6 @@
 """Starting, watching and ending the processes that a journey needs: by pid, within deadlines, leaving nothing behind."""
 
+import contextlib
 import os
 import random
 import signal
@@ -32,16 +33,20 @@ def until(look: Callable[[], Found | None], what: str, deadline_s: float = 10.0)
         time.sleep(_POLL_S)
 
 
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on."""
-    while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+    return next(port for port in iter(lambda: random.choice(_PORTS), 0) if is_free(port))
 
 
 def alive(pid: int) -> bool:
@@ -143,8 +148,6 @@ class Program:
 
     def kill_all(self) -> None:
         """``kill -9`` of whatever is left of it and of what it has started in its session."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait(STOP_S)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.journeys.networks import Network, this_machines
 from tests.journeys.policy_files import Policy, enforcing, write_policy
-from tests.journeys.processes import KT, READY_S, ROOT, Program, free_port
-from tests.journeys.web import Answer, answers_ready, ask
+from tests.journeys.processes import KT, ROOT, Program
+from tests.journeys.web import Answer, ask
 from tests.providers.truth import Served, read_truth
 
 ADMIN_TOKEN = "kt_ak_the-journeys-admin-token-0123456789"
@@ -44,8 +45,11 @@ def clean_env(directory: Path) -> dict[str, str]:
 class Product:
     """Everything that one journey needs. ``start`` before use; ``close`` ends every process that is left."""
 
-    def __init__(self, directory: Path, policy: Callable[[str, str], Policy] = enforcing) -> None:
+    def __init__(
+        self, directory: Path, policy: Callable[[str, str], Policy] = enforcing, network: Network | None = None
+    ) -> None:
         self.directory = directory
+        self.network = network or this_machines()
         self.data_dir = directory / "data"
         self.truth_log = directory / "truth.jsonl"
         self.env = {
@@ -53,7 +57,7 @@ class Product:
             "KEEPTRUSTS_API_TOKEN": ADMIN_TOKEN,
             "OPENAI_API_KEY": PROVIDER_SECRET,
         }
-        self.api_port, self.gateway_port = free_port(), free_port()
+        self.api_port, self.gateway_port = self.network.api_port, self.network.gateway_port
         self.api_url = f"http://127.0.0.1:{self.api_port}"
         self.gateway_url = f"http://127.0.0.1:{self.gateway_port}"
         self.env["KEEPTRUSTS_API_URL"] = self.api_url
@@ -72,19 +76,19 @@ class Product:
     def start_provider(self) -> None:
         command = [sys.executable, "-m", "tests.providers.truthful", "--log", str(self.truth_log)]
         self.provider = self._start(command, "provider.log", ROOT)
-        port = self.provider.wait_for(lambda: self.provider.output.strip(), "its port")
+        port = self.provider.wait_for(lambda: self.provider.output.partition("\n")[0], "its port")
         self.provider_url = f"http://127.0.0.1:{port}"
 
     def start_api(self) -> None:
         command = [KT, "api", "run", "--port", str(self.api_port), "--data-dir", str(self.data_dir)]
         self.api = self._start(command, "api.log")
-        self.api.wait_for(lambda: answers_ready(self.api_url), "the API ready")
+        self.api.wait_for(lambda: self.network.ready(self.api_url), "the API ready")
 
     def start_gateway(self) -> None:
         command = [KT, "gateway", "run", "--policy-config", str(self.policy_file)]
         command += ["--port", str(self.gateway_port), "--data-dir", str(self.data_dir)]
         self.gateway = self._start(command, "gateway.log")
-        self.gateway.wait_for(lambda: answers_ready(self.gateway_url), "the gateway ready", READY_S)
+        self.gateway.wait_for(lambda: self.network.ready(self.gateway_url), "the gateway ready")
 
     def close(self) -> None:
         self._running.close()
@@ -104,16 +108,34 @@ class Product:
 
     def kt(self, *arguments: str) -> str:
         """What a ``kt`` command prints; it must succeed."""
-        done = subprocess.run([KT, *arguments], env=self.env, cwd=self.directory, capture_output=True, timeout=60)
-        assert done.returncode == 0, f"kt {arguments}: {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
-        return done.stdout.decode()
+        command = [*self.network.enter, KT, *arguments]
+        done = subprocess.run(
+            command, env=self.env, cwd=self.directory, capture_output=True, timeout=60, check=False, text=True
+        )
+        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def bash(self, script: Path, **env: str) -> str:
+        """What a shell script prints on its standard output; it must succeed."""
+        command = [*self.network.enter, "bash", str(script)]
+        done = subprocess.run(
+            command,
+            env={**self.env, **env},
+            cwd=self.directory,
+            capture_output=True,
+            timeout=120,
+            check=False,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def truth(self) -> list[Served]:
         """What the provider says it has served, by its own log."""
         return read_truth(self.truth_log)
 
     def _start(self, command: list[str], log: str, cwd: Path | None = None) -> Program:
-        program = Program(command, self.directory / log, self.env, cwd or self.directory)
+        program = Program([*self.network.enter, *command], self.directory / log, self.env, cwd or self.directory)
         return self._running.enter_context(program)
 
 

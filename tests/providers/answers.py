@@ -5,7 +5,7 @@ gateway unchanged, so that each call of a test chooses its own behaviour.
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 TOKENS_PER_MESSAGE = 4
@@ -119,7 +119,9 @@ def stream_events(ask: Ask, answer_id: str) -> list[bytes]:
 
 def error_answer(status: int) -> bytes:
     """The body of an error, as OpenAI words its own."""
-    return _compact({"error": {"message": f"told to fail with {status}", "type": "mock_error", "param": None, "code": None}})
+    return _compact(
+        {"error": {"message": f"told to fail with {status}", "type": "mock_error", "param": None, "code": None}}
+    )
 
 
 def model_list() -> bytes:
@@ -138,9 +140,13 @@ def _wish(prompt: str) -> Wish:
     start, end = prompt.find("[["), prompt.find("]]")
     if start < 0 or end < start:
         return Wish()
-    kinds = {field.name: field.type for field in fields(Wish)}
-    said = dict(word.split("=", 1) for word in prompt[start + 2 : end].split())
-    return Wish(**{name: int(value) if kinds[name] is int else value for name, value in said.items()})
+    numbers = {field.name for field in fields(Wish) if field.type is int}
+    wish = Wish()
+    for word in prompt[start + 2 : end].split():
+        name, _, value = word.partition("=")
+        said: dict[str, Any] = {name: int(value) if name in numbers else value}
+        wish = replace(wish, **said)
+    return wish
 
 
 def _words(ask: Ask) -> list[str]:

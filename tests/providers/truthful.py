@@ -152,7 +152,11 @@ class Connection(asyncio.Protocol):
 
 
 def _head(status: int, content_type: bytes, more: bytes) -> bytes:
-    return b"HTTP/1.1 %d Said\r\ncontent-type: %s\r\nx-request-id: req_truthful\r\n%s\r\n" % (status, content_type, more)
+    return b"HTTP/1.1 %d Said\r\ncontent-type: %s\r\nx-request-id: req_truthful\r\n%s\r\n" % (
+        status,
+        content_type,
+        more,
+    )
 
 
 def _chunk(data: bytes) -> bytes:

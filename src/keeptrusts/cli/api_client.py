@@ -3,17 +3,20 @@
 import errno
 import http.client
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from keeptrusts import __version__
-from keeptrusts.cli.connection import Connection
+from keeptrusts.cli.connection import Connection, find_connection
 from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
 from keeptrusts.cli.json_text import json_text
 from keeptrusts.cli.printable import printable
+from keeptrusts.settings import default_data_dir
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -134,6 +137,11 @@ class Api:
         return Unreachable(
             f"what answers at {self._to.url} is not the Keeptrusts API ({why}): check KEEPTRUSTS_API_URL", CANNOT_ASK
         )
+
+
+def api_of_this_shell() -> Api:
+    """The API that the environment, or else the default data directory, speaks of; raises Failure as find_connection."""
+    return Api(find_connection(os.environ, default_data_dir(Path.home())))
 
 
 def member(answer: Any, name: str, kind: type, path: str) -> Any:

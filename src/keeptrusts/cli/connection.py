@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from keeptrusts.cli.failure import Failure
 from keeptrusts.settings import DEFAULT_API_URL, read_settings
+from keeptrusts.store.data_dir import ADMIN_TOKEN
 
-ADMIN_TOKEN_FILE = "admin-token"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -47,18 +47,20 @@ def find_connection(environ: Mapping[str, str], data_dir: Path) -> Connection:
     url = checked_url(settings.api_url)
     if settings.api_token:
         return Connection(url, _sendable(settings.api_token, "KEEPTRUSTS_API_TOKEN"), "KEEPTRUSTS_API_TOKEN")
-    file = data_dir / ADMIN_TOKEN_FILE
-    if urlsplit(url).hostname in LOOPBACK:
-        try:
-            token = file.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            pass
-        except (OSError, UnicodeDecodeError) as trouble:
-            raise Failure(f"cannot read the admin token in {file} ({trouble}): export KEEPTRUSTS_API_TOKEN") from None
-        if token:
-            return Connection(url, _sendable(token, str(file)), str(file))
+    file = data_dir / ADMIN_TOKEN
+    if urlsplit(url).hostname not in LOOPBACK:
+        raise Failure(
+            f"no API token for {url}: export KEEPTRUSTS_API_TOKEN (the one in {file} is for this machine alone)"
+        )
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        token = ""
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise Failure(f"cannot read the admin token in {file} ({trouble}): export KEEPTRUSTS_API_TOKEN") from None
+    if not token:
         raise Failure(f"no API token: export KEEPTRUSTS_API_TOKEN, or start `kt up`, which keeps one in {file}")
-    raise Failure(f"no API token for {url}: export KEEPTRUSTS_API_TOKEN (the one in {file} is for this machine alone)")
+    return Connection(url, _sendable(token, str(file)), str(file))
 
 
 def checked_url(url: str) -> str:

@@ -26,7 +26,6 @@ COMMANDS: dict[str, Command] = {
     "events": Command("calls as they were recorded", ("tail", "list")),
     "tokens": Command("gateway keys", ("create", "list", "revoke")),
     "wallets": Command("teams' budgets", ("allocate", "balance")),
-    "demo": Command("send sample traffic through a running gateway"),
 }
 
 ENDING = """
@@ -63,7 +62,11 @@ def overview() -> str:
     calls = {" ".join(filter(None, (name, "|".join(it.verbs)))): it.summary for name, it in COMMANDS.items()}
     width = max(map(len, calls))
     lines = [f"  {call.ljust(width)}   {summary}" for call, summary in calls.items()]
-    return "\n".join(["Keeptrusts: token governance. Usage: kt COMMAND [OPTIONS]", "", "Commands:", *lines]) + "\n" + ENDING
+    return (
+        "\n".join(["Keeptrusts: token governance. Usage: kt COMMAND [OPTIONS]", "", "Commands:", *lines])
+        + "\n"
+        + ENDING
+    )
 
 
 def _run(asked: list[str]) -> int:

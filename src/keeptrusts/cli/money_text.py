@@ -8,7 +8,8 @@ The rules, in the order in which they decide:
    remaining is the budget less the spend **as shown**: the three figures add up, real spend is never ``$0.00``, and a
    touched budget never looks whole, nor a nearly used one empty.
 3. A part of the spend (one model's) has the decimals of the whole, or more when it is itself under a cent.
-4. A share is cut, not rounded, to three decimals: 100 % is shown when it is reached. Below that it is ``<0.001%``.
+4. A share is cut, not rounded, to three decimals, so that 100 % is shown when it is reached and not before; a share too
+   small for three decimals gets two significant digits. Nothing spent is ``0.0%``.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ PLACES_MIN = 2
 PLACES_MAX = 9
 SIGNIFICANT_DIGITS = 2
 PERCENT_PLACES = 3
+PERCENT_PLACES_MAX = 18
+"""A nano-dollar of the largest budget that the ledger holds has its first digit in the seventeenth decimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,14 @@ def _share(budget: Decimal, spent: Decimal) -> str:
         return "0.0%"
     if budget <= 0:
         return "n/a"
-    percent = share_percent(nanos_from_usd(spent), nanos_from_usd(budget), PERCENT_PLACES)
+    part, whole = nanos_from_usd(spent), nanos_from_usd(budget)
+    percent = share_percent(part, whole, PERCENT_PLACES)
     if percent == 0:
-        return "<0.001%"
-    whole, _, decimals = f"{percent:f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0') or '0'}%"
+        percent = share_percent(part, whole, _places_of_percent(part, whole))
+    before, _, decimals = f"{percent:f}".partition(".")
+    return f"{before}.{decimals.rstrip('0') or '0'}%"
+
+
+def _places_of_percent(part: int, whole: int) -> int:
+    """Decimals that show two significant digits of a share below 0.001 %."""
+    return SIGNIFICANT_DIGITS - 1 - share_percent(part, whole, PERCENT_PLACES_MAX).adjusted()

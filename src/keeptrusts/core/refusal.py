@@ -5,8 +5,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
-
 NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -48,16 +46,24 @@ class Reason(StrEnum):
 
 
 class Refused(Exception):
-    """A call, or an operation, that is not served. ``message`` speaks to whoever must act and holds no secret."""
+    """A call, or an operation, that is not served. ``message`` speaks to whoever must act and holds no secret.
 
-    def __init__(self, reason: Reason, message: str, details: Mapping[str, Any] = NO_DETAILS) -> None:
+    ``retry_after_s`` is set when the same call may be served after so many seconds.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        details: Mapping[str, Any] = NO_DETAILS,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.details = details
+        self.retry_after_s = retry_after_s
 
-
-class RetryAfter(Struct, frozen=True):
-    """How long a refused caller should wait, in whole seconds (at least 1)."""
-
-    seconds: int
+    def again(self) -> "Refused":
+        """A fresh exception that says the same: one that is raised more than once would grow its traceback for ever."""
+        return Refused(self.reason, self.message, self.details, self.retry_after_s)

@@ -109,7 +109,7 @@ class Journal:
             return
         if self._waiting is None:
             self._waiting = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._waiting) if self._durability == "power" else await self._waiting
+        await self._waiting
 
     def _flush(self) -> None:
         if self._syncing is not None:
@@ -177,7 +177,7 @@ class Journal:
     ) -> None:
         for action, argument, _ in then:
             action(argument)
-        if waiting is not None:
+        if waiting is not None and not waiting.done():
             waiting.set_result(None)
         if self.on_written is not None:
             self.on_written()
@@ -193,7 +193,7 @@ class Journal:
         failed = JournalFailed(f"the journal in {self.directory} can't be written: {error}")
         for _, _, on_failure in then:
             on_failure(failed)
-        if waiting is not None:
+        if waiting is not None and not waiting.done():
             waiting.set_exception(failed)
 
     def close(self) -> None:

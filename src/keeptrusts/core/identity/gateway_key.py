@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import blake2b
 from typing import Literal
 from zlib import crc32
 
@@ -45,6 +46,11 @@ def checksum(body: str) -> str:
 def has_valid_checksum(key: str) -> bool:
     """Whether the key ends with the checksum of the rest: true for every key that we issued."""
     return len(key) > CHECKSUM_LENGTH and checksum(key[:-CHECKSUM_LENGTH]) == key[-CHECKSUM_LENGTH:]
+
+
+def key_digest(pepper: bytes, key: str) -> str:
+    """The keyed hash under which a key is stored and looked up, in hex. ``pepper`` is kept apart from the store."""
+    return blake2b(key.encode(), key=pepper, digest_size=16).hexdigest()
 
 
 def hint(key: str) -> str:

@@ -13,6 +13,7 @@ class LeaseMovement(Struct):
     settled: int = 0
     returned: int = 0
     closed: bool = False
+    suspended: bool = False
     team_id: str | None = None
 
 
@@ -39,6 +40,7 @@ class PeriodMovement(Struct, frozen=True):
     leased: int
     posted: int
     overrun: int
+    suspense: int = 0
 
 
 def settled_attempts(record: Record) -> tuple[Attempt, ...]:
@@ -62,6 +64,7 @@ def lease_movements(records: Iterable[Record]) -> dict[str, LeaseMovement]:
         elif isinstance(record, CloseLease):
             movement = movements.setdefault(record.lease_id, LeaseMovement())
             movement.closed = True
+            movement.suspended = movement.suspended or record.to_suspense
             movement.team_id = record.team_id
     return movements
 
@@ -70,7 +73,7 @@ def move_lease(lease: LeaseBook, movement: LeaseMovement) -> tuple[LeaseBook, Pe
     """The lease after the movement, and what each of its wallet periods must add.
 
     Truth is never refused: spend beyond what the lease still has is posted as ``overrun``. A return cannot exceed what is
-    left; closing frees the rest.
+    left; closing frees the rest, or moves it to suspense.
     """
     covered = min(movement.settled, lease.remainder)
     overrun = movement.settled - covered
@@ -85,4 +88,5 @@ def move_lease(lease: LeaseBook, movement: LeaseMovement) -> tuple[LeaseBook, Pe
         returned=lease.returned + returned,
         closed=lease.closed or movement.closed,
     )
-    return after, PeriodMovement(leased=-(covered + returned), posted=covered, overrun=overrun)
+    suspense = returned if movement.suspended else 0
+    return after, PeriodMovement(leased=-(covered + returned), posted=covered, overrun=overrun, suspense=suspense)

@@ -123,10 +123,15 @@ class Return(Struct, frozen=True, array_like=True, tag="return"):
 
 
 class CloseLease(Struct, frozen=True, array_like=True, tag="closelease"):
-    """The lease will never be spent from again: whatever the store still counts as leased under it goes back."""
+    """The lease will never be spent from again: whatever the store still counts as leased under it goes back.
+
+    ``to_suspense``: after a reboot or a damaged journal nobody can prove what was spent from it, so the rest counts as
+    spent until a person resolves it.
+    """
 
     lease_id: str
     team_id: str
+    to_suspense: bool = False
 
 
 Record = Boot | LeaseIntent | Reserve | Close | Event | Return | CloseLease

@@ -70,22 +70,35 @@ class Complaints:
         if comes_later(shape_text((*self.prefix, *parents)), word, is_key=True):
             return "not_supported", f"{quoted(word)} {NOT_SUPPORTED}", INSTEAD.get(word, "leave it out")
         special = SPECIAL_KEYS.get((shape_text((*self.prefix, *parents)), word))
-        return "unknown_key", f"unknown key {quoted(word)}", special or did_you_mean(word, known)
+        return special or ("unknown_key", f"unknown key {quoted(word)}", did_you_mean(word, known))
 
     def _unknown_value(self, path: Path, value: Any) -> Finding:
         choices = choices_at(self.root, path)
         if not isinstance(value, str):
             return self._wrong_type(path, f"one of {listed(choices)}" if choices[1:] else quoted(choices[0]), value)
         if comes_later(shape_text((*self.prefix, *path)), value, is_key=False):
-            return "not_supported", f"{quoted(value)} {NOT_SUPPORTED}", INSTEAD.get(value, f"known here: {listed(choices)}")
+            return (
+                "not_supported",
+                f"{quoted(value)} {NOT_SUPPORTED}",
+                INSTEAD.get(value, f"known here: {listed(choices)}"),
+            )
         if path[-1] == "provider" and ":" in value:
             provider, model = value.split(":")[0], value.rsplit(":", maxsplit=1)[-1]
             suggestion = f"write `provider: {provider}` and `model: {model}`" if provider in choices else None
-            return "unknown_value", f"{quoted(value)} is not the name of a provider", suggestion or did_you_mean("", choices)
-        what = path[-1] if isinstance(path[-1], str) else path[-2]
+            return (
+                "unknown_value",
+                f"{quoted(value)} is not the name of a provider",
+                suggestion or did_you_mean("", choices),
+            )
+        key = str(path[-1] if isinstance(path[-1], str) else path[-2])
+        what = CALLED.get(key, key)
         near = nearest(value, choices)
         known = f"known here: {listed(choices)}"
-        return "unknown_value", f"unknown {what} {quoted(value)}", f"did you mean {quoted(near)}? {known}" if near else known
+        return (
+            "unknown_value",
+            f"unknown {what} {quoted(value)}",
+            f"did you mean {quoted(near)}? {known}" if near else known,
+        )
 
     def _wrong_type(self, path: Path, expected: str, value: Any) -> Finding:
         message = f"expected {expected}, found {_described(value, shown=not UNSHOWN.intersection(map(str, path)))}"
@@ -123,11 +136,22 @@ BOUNDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "string_too_long": lambda ctx: f"must be at most {ctx['max_length']} characters long",
 }
 
-SPECIAL_KEYS: Mapping[tuple[str, str], str] = {
-    ("providers.targets[]", "api_key"): "a key never stands in the file: use `secret_key_ref: {env: OPENAI_API_KEY}`",
-    ("consumer_groups[].attribution", "team"): "the group's team is its `wallet_team_id`",
+SPECIAL_KEYS: Mapping[tuple[str, str], Finding] = {
+    ("providers.targets[]", "api_key"): (
+        "literal_secret",
+        "a provider's key never stands in the file",
+        "use `secret_key_ref: {env: OPENAI_API_KEY}` and set that variable",
+    ),
+    ("consumer_groups[].attribution", "team"): (
+        "unknown_key",
+        "a group's team is not set here",
+        "set `wallet_team_id` on the group",
+    ),
 }
-"""Keys that people may well try, by the place where they stand, and what to write instead."""
+"""Keys that people may well try, by the place where they stand."""
+
+CALLED: Mapping[str, str] = {"required": "dimension"}
+"""What one item of a list is called, where the list's key does not say."""
 
 
 def _described(value: Any, *, shown: bool) -> str:

@@ -25,9 +25,7 @@ def field_at(root: type[BaseModel], path: Path) -> FieldInfo | None:
 
 def choices_at(root: type[BaseModel], path: Path) -> tuple[str, ...]:
     """The words that the value at ``path`` may be, when it is one of a fixed list."""
-    return tuple(
-        str(word) for kind in _kinds_at(root, path) if get_origin(kind) is Literal for word in get_args(kind)
-    )
+    return tuple(str(word) for kind in _kinds_at(root, path) if get_origin(kind) is Literal for word in get_args(kind))
 
 
 def shape_text(path: Path) -> str:

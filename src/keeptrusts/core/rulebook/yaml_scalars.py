@@ -13,8 +13,7 @@ WORDS: dict[str, Scalar] = {
 
 # Thirty digits are far more than any setting needs; longer runs of digits stay text.
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}\Z")
-_OCTAL = re.compile(r"0o[0-7]{1,20}\Z")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]{1,20}\Z")
+_OCTAL_OR_HEXADECIMAL = re.compile(r"(0o[0-7]{1,20}|0x[0-9a-fA-F]{1,20})\Z")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,3})?\Z")
 
 
@@ -26,8 +25,6 @@ def plain_scalar(text: str) -> Scalar:
         return int(text)
     if _DECIMAL.match(text):
         return Decimal(text)
-    if _OCTAL.match(text):
-        return int(text[2:], 8)
-    if _HEXADECIMAL.match(text):
-        return int(text[2:], 16)
+    if _OCTAL_OR_HEXADECIMAL.match(text):
+        return int(text, base=0)
     return text

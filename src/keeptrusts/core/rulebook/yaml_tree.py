@@ -1,15 +1,17 @@
 """YAML text to a tree whose every key and value knows its line and column; bounded in size, depth and nodes."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
+    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
@@ -111,10 +113,11 @@ class _Reading:
             raise Unreadable(_bound_problem(f"nested deeper than {DEPTH_MAX} levels", path, place))
         if isinstance(event, AliasEvent):
             return self.alias(event, path, place)
-        if event.tag is not None and event.tag not in ("!", TEXT_TAG):
+        tag = event.tag if isinstance(event, ScalarEvent | CollectionStartEvent) else None
+        if tag not in (None, "!", TEXT_TAG):
             raise Unreadable(_syntax_problem("tags (`!...`) have no meaning in a policy file", place))
         if isinstance(event, ScalarEvent):
-            is_plain = event.implicit[0] and event.tag is None
+            is_plain = event.implicit[0] and tag is None
             node = Node(place, plain_scalar(event.value) if is_plain else event.value, 1)
         elif isinstance(event, SequenceStartEvent):
             node = self.sequence(path, place, depth)
@@ -122,7 +125,7 @@ class _Reading:
             node = self.mapping(path, place, depth)
         if max(node.size, self.nodes) > NODES_MAX:
             raise Unreadable(_bound_problem(f"more than {NODES_MAX} values", path, place))
-        if event.anchor is not None:
+        if isinstance(event, NodeEvent) and event.anchor is not None:
             self.anchors[event.anchor] = node
         return node
 
@@ -169,7 +172,7 @@ def _merge(entries: dict[str, Entry], source: Node) -> None:
             entries.setdefault(key, entry)
 
 
-def _place(event: Any) -> Place:
+def _place(event: Event) -> Place:
     return Place(event.start_mark.line + 1, event.start_mark.column + 1)
 
 

@@ -30,16 +30,16 @@ class PolicyFile(Entry):
 
     version: Version = Field(examples=["'1'"])
     providers: Providers = Field(examples=["{targets: [{id: openai, provider: openai}]}"])
-    consumer_groups: list[ConsumerGroup] = Field([], examples=["[{name: engineering, ...}]"])
-    model_groups: list[ModelGroup] = Field([], examples=["[{name: cost-optimized, ...}]"])
-    spend_controls: list[SpendControl] = Field([], examples=["[{team: search, hard_cap: 10000}]"])
-    policies: list[Policy] = Field([], examples=["[{name: content-filter, type: content_filter, ...}]"])
-    cache: Cache = Field(Cache(), examples=["{enabled: true, ttl: 3600}"])
-    cost_tracking: CostTracking = Field(CostTracking(), examples=["{enabled: true}"])
-    budget_alerts: BudgetAlerts | None = Field(None, validation_alias=ALERT_KEYS, examples=[ALERT_EXAMPLE])
-    api: Api | None = Field(None, examples=["{url: 'http://localhost:8080'}"])
+    consumer_groups: list[ConsumerGroup] = Field(default=[], examples=["[{name: engineering, ...}]"])
+    model_groups: list[ModelGroup] = Field(default=[], examples=["[{name: cost-optimized, ...}]"])
+    spend_controls: list[SpendControl] = Field(default=[], examples=["[{team: search, hard_cap: 10000}]"])
+    policies: list[Policy] = Field(default=[], examples=["[{name: content-filter, type: content_filter, ...}]"])
+    cache: Cache = Field(default=Cache(), examples=["{enabled: true, ttl: 3600}"])
+    cost_tracking: CostTracking = Field(default=CostTracking(), examples=["{enabled: true}"])
+    budget_alerts: BudgetAlerts | None = Field(default=None, validation_alias=ALERT_KEYS, examples=[ALERT_EXAMPLE])
+    api: Api | None = Field(default=None, examples=["{url: 'http://localhost:8080'}"])
     allowed_models: Models | None = Field(
-        None, validation_alias=AliasChoices("model_allowlist", "allowed_models"), examples=["[gpt-4o-mini]"]
+        default=None, validation_alias=AliasChoices("model_allowlist", "allowed_models"), examples=["[gpt-4o-mini]"]
     )
-    attribution: RequiredAttribution = Field(RequiredAttribution(), examples=["{required: [team]}"])
-    gateway: Gateway = Field(Gateway(), examples=["{max_body_bytes: 16777216}"])
+    attribution: RequiredAttribution = Field(default=RequiredAttribution(), examples=["{required: [team]}"])
+    gateway: Gateway = Field(default=Gateway(), examples=["{max_body_bytes: 16777216}"])

@@ -11,11 +11,11 @@ from keeptrusts.core.rulebook.policy_file.values import Count, KeyText, Models, 
 class Limits(Entry):
     """What is left out is unlimited. Minutes and days are sliding windows."""
 
-    requests_per_minute: Count | None = Field(None, examples=[500])
-    tokens_per_minute: Count | None = Field(None, examples=[50000])
-    concurrent_requests: Count | None = Field(None, examples=[20])
-    requests_per_day: Count | None = Field(None, examples=[10000])
-    tokens_per_day: Count | None = Field(None, examples=[2000000])
+    requests_per_minute: Count | None = Field(default=None, examples=[500])
+    tokens_per_minute: Count | None = Field(default=None, examples=[50000])
+    concurrent_requests: Count | None = Field(default=None, examples=[20])
+    requests_per_day: Count | None = Field(default=None, examples=[10000])
+    tokens_per_day: Count | None = Field(default=None, examples=[2000000])
 
 
 class BoundAttribution(Entry):
@@ -33,17 +33,19 @@ class ConsumerGroup(Entry):
     """Callers who share a key, limits and a wallet. Without ``api_key`` it is a rule for issued keys that name it."""
 
     name: Name = Field(examples=["engineering"])
-    api_key: KeyText | None = Field(None, description="What callers send in X-Consumer-Group.")
-    wallet_team_id: Name | None = Field(None, examples=["team_engineering"])
+    api_key: KeyText | None = Field(default=None, description="What callers send in X-Consumer-Group.")
+    wallet_team_id: Name | None = Field(default=None, examples=["team_engineering"])
     rate_limits: Limits = Field(
-        Limits(),
+        default=Limits(),
         validation_alias=AliasChoices("rate_limits", "rate_limit"),
         examples=["{requests_per_minute: 500}"],
     )
     allowed_models: Models | None = Field(
-        None, validation_alias=AliasChoices("allowed_models", "model_allowlist"), examples=["[gpt-4o-mini]"]
+        default=None, validation_alias=AliasChoices("allowed_models", "model_allowlist"), examples=["[gpt-4o-mini]"]
     )
-    attribution: BoundAttribution = Field(BoundAttribution(), examples=["{application: search, environment: production}"])
+    attribution: BoundAttribution = Field(
+        default=BoundAttribution(), examples=["{application: search, environment: production}"]
+    )
 
 
 class GroupModel(Entry):
@@ -51,8 +53,10 @@ class GroupModel(Entry):
 
     provider: Name = Field(examples=["openai"])
     model: Name = Field(examples=["gpt-4o-mini"])
-    max_tokens: Count | None = Field(None, examples=[1000])
-    priority: int | None = Field(None, ge=0, le=1_000_000, description="Left out: the place in the list.", examples=[1])
+    max_tokens: Count | None = Field(default=None, examples=[1000])
+    priority: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="Left out: the place in the list.", examples=[1]
+    )
 
 
 class ModelGroup(Entry):

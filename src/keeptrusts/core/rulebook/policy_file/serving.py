@@ -13,12 +13,16 @@ class Cache(Entry):
 
     enabled: bool = False
     ttl: int = Field(
-        3600, ge=1, le=31_536_000, validation_alias=AliasChoices("ttl", "ttl_seconds"), description="In seconds."
+        default=3600,
+        ge=1,
+        le=31_536_000,
+        validation_alias=AliasChoices("ttl", "ttl_seconds"),
+        description="In seconds.",
     )
     scope: Literal["key", "team", "organization"] = "team"
     mode: Literal["exact"] = "exact"
-    max_entries: int = Field(10_000, ge=1, le=10_000_000)
-    deterministic_only: bool = Field(False, description="Keep answers to calls with temperature 0 only.")
+    max_entries: int = Field(default=10_000, ge=1, le=10_000_000)
+    deterministic_only: bool = Field(default=False, description="Keep answers to calls with temperature 0 only.")
 
 
 class Api(Entry):
@@ -26,16 +30,18 @@ class Api(Entry):
 
     url: WebAddress = Field(examples=["http://localhost:8080"])
     token_env: EnvironmentName = Field(
-        "KEEPTRUSTS_API_TOKEN", description="The variable that holds the token.", examples=["KEEPTRUSTS_API_TOKEN"]
+        default="KEEPTRUSTS_API_TOKEN",
+        description="The variable that holds the token.",
+        examples=["KEEPTRUSTS_API_TOKEN"],
     )
 
 
 class RequiredAttribution(Entry):
     """The dimensions without which no call is served."""
 
-    required: list[
-        Literal["team", "application", "feature", "environment", "project", "customer", "department"]
-    ] = Field(["team"], examples=["[team, application]"])
+    required: list[Literal["team", "application", "feature", "environment", "project", "customer", "department"]] = (
+        Field(default=["team"], examples=["[team, application]"])
+    )
 
 
 class Policy(Entry):
@@ -52,13 +58,19 @@ class Gateway(Entry):
     """Bounds of the gateway itself."""
 
     reserve_wait_ms: int = Field(
-        2_000, ge=0, le=60_000, description="How long a call waits for money that is on its way.", examples=[2000]
+        default=2_000,
+        ge=0,
+        le=60_000,
+        description="How long a call waits for money that is on its way.",
+        examples=[2000],
     )
-    max_body_bytes: int = Field(16 * 1024 * 1024, ge=1_024, le=1024**3, examples=[16777216])
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1_024, le=1024**3, examples=[16777216])
     default_output_tokens: int = Field(
-        1_000, ge=1, le=10_000_000, description="Taken for a call that asks for no max_tokens.", examples=[1000]
+        default=1_000, ge=1, le=10_000_000, description="Taken for a call that asks for no max_tokens.", examples=[1000]
     )
-    max_stale_s: int = Field(300, ge=1, le=86_400, description="How old the control plane's rules may be.", examples=[300])
+    max_stale_s: int = Field(
+        default=300, ge=1, le=86_400, description="How old the control plane's rules may be.", examples=[300]
+    )
     durability: Literal["process", "power"] = Field(
-        "process", description="What the journal outlives: the process, or a power cut too."
+        default="process", description="What the journal outlives: the process, or a power cut too."
     )

@@ -40,8 +40,10 @@ class CostTracking(Entry):
     """Whether cost is recorded, and whether a wallet's balance is a limit."""
 
     enabled: bool = True
-    wallet_enforcement: bool = Field(False, validation_alias=AliasChoices("wallet_enforcement", "enforce_budget"))
-    budget_alerts: BudgetAlerts = Field([], validation_alias=ALERT_KEYS, examples=[ALERT_EXAMPLE])
+    wallet_enforcement: bool = Field(
+        default=False, validation_alias=AliasChoices("wallet_enforcement", "enforce_budget")
+    )
+    budget_alerts: BudgetAlerts = Field(default=[], validation_alias=ALERT_KEYS, examples=[ALERT_EXAMPLE])
     unpriced_ceiling: CeilingPrice | None = None
 
 
@@ -50,7 +52,7 @@ class SpendControl(Entry):
 
     team: Name = Field(examples=["search"])
     hard_cap: UsdNanos = Field(examples=[10000])
-    soft_cap: UsdNanos | None = Field(None, examples=[8000])
+    soft_cap: UsdNanos | None = Field(default=None, examples=[8000])
     period: PeriodKind = "monthly"
     on_soft_cap: Literal["notify"] = "notify"
     on_hard_cap: Literal["block", "escalate"] = "block"

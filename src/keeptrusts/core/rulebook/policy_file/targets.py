@@ -21,7 +21,9 @@ Provider = Literal["openai", "openai-compatible", "simulated"]
 class SecretKeyRef(Entry):
     """Where the provider's key is found; the key itself never stands in the file."""
 
-    env: EnvironmentName = Field(description="The environment variable that holds the key.", examples=["OPENAI_API_KEY"])
+    env: EnvironmentName = Field(
+        description="The environment variable that holds the key.", examples=["OPENAI_API_KEY"]
+    )
 
 
 class PriceTier(Entry):
@@ -45,8 +47,8 @@ class Pricing(Entry):
     cache_write_cost_per_1k_tokens: PicosPerToken | None = None
     cache_write_1h_cost_per_1k_tokens: PicosPerToken | None = None
     reasoning_cost_per_1k_tokens: PicosPerToken | None = None
-    request_cost: UsdNanos = Field(0, description="A fixed fee per call, in USD.")
-    tiers: list[PriceTier] = []
+    request_cost: UsdNanos = Field(default=0, description="A fixed fee per call, in USD.")
+    tiers: list[PriceTier] = Field(default=[], examples=["[{above_input_tokens: 128000, ...}]"])
     max_output_tokens: Count | None = None
     context_window: Count | None = None
 
@@ -54,19 +56,19 @@ class Pricing(Entry):
 class Timeouts(Entry):
     """How long to wait: for a connection, for the answer's first byte, and between two of its bytes. In seconds."""
 
-    connect_s: Seconds = Field(10.0, examples=[10])
-    first_byte_s: Seconds = Field(600.0, examples=[600])
-    idle_s: Seconds = Field(120.0, examples=[120])
+    connect_s: Seconds = Field(default=10.0, examples=[10])
+    first_byte_s: Seconds = Field(default=600.0, examples=[600])
+    idle_s: Seconds = Field(default=120.0, examples=[120])
 
 
 class Simulated(Entry):
     """How the in-process provider behaves. ``fault_every`` makes every n-th call fail with ``fault_status`` (0: never)."""
 
-    latency_ms: int = Field(0, ge=0, le=600_000, examples=[200])
-    output_tokens: int | None = Field(None, ge=1, le=100_000, examples=[200])
-    token_interval_ms: int = Field(0, ge=0, le=60_000, examples=[20])
-    fault_every: int = Field(0, ge=0, le=1_000_000_000, examples=[10])
-    fault_status: int = Field(500, ge=400, le=599, examples=[503])
+    latency_ms: int = Field(default=0, ge=0, le=600_000, examples=[200])
+    output_tokens: int | None = Field(default=None, ge=1, le=100_000, examples=[200])
+    token_interval_ms: int = Field(default=0, ge=0, le=60_000, examples=[20])
+    fault_every: int = Field(default=0, ge=0, le=1_000_000_000, examples=[10])
+    fault_status: int = Field(default=500, ge=400, le=599, examples=[503])
 
 
 class Target(Entry):
@@ -75,13 +77,15 @@ class Target(Entry):
     id: Name = Field(examples=["openai"])
     provider: Provider = Field(examples=["openai"])
     base_url: WebAddress | None = Field(
-        None, description="Left out: OPENAI_BASE_URL, else the vendor's own.", examples=["https://api.openai.com/v1"]
+        default=None,
+        description="Left out: OPENAI_BASE_URL, else the vendor's own.",
+        examples=["https://api.openai.com/v1"],
     )
-    model: Name | None = Field(None, description="The model it serves when a call's does not decide.")
-    secret_key_ref: SecretKeyRef | None = Field(None, examples=["{env: OPENAI_API_KEY}"])
-    pricing: Pricing | None = Field(None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
-    timeouts: Timeouts = Field(Timeouts(), examples=["{connect_s: 10}"])
-    simulated: Simulated | None = Field(None, examples=["{latency_ms: 200}"])
+    model: Name | None = Field(default=None, description="The model it serves when a call's does not decide.")
+    secret_key_ref: SecretKeyRef | None = Field(default=None, examples=["{env: OPENAI_API_KEY}"])
+    pricing: Pricing | None = Field(default=None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
+    timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect_s: 10}"])
+    simulated: Simulated | None = Field(default=None, examples=["{latency_ms: 200}"])
 
 
 class Providers(Entry):

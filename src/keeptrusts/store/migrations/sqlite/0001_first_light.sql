@@ -26,7 +26,7 @@ CREATE TABLE wallet_budget (
     FOREIGN KEY (org_id, wallet_id) REFERENCES wallet (org_id, wallet_id)
 ) STRICT;
 
--- A cap on top of the wallet, from the policy file of the node that registered it last.
+-- A cap on top of the wallet, from a node's policy file; it holds for as long as that node lives.
 CREATE TABLE spend_control (
     org_id TEXT NOT NULL,
     node_id TEXT NOT NULL,
@@ -34,7 +34,6 @@ CREATE TABLE spend_control (
     kind TEXT NOT NULL,
     hard_cap_nanos INTEGER NOT NULL CHECK (hard_cap_nanos >= 0),
     soft_cap_nanos INTEGER CHECK (soft_cap_nanos >= 0),
-    on_hard_cap TEXT NOT NULL,
     PRIMARY KEY (org_id, wallet_id, kind, node_id),
     FOREIGN KEY (org_id, wallet_id) REFERENCES wallet (org_id, wallet_id)
 ) STRICT;
@@ -113,7 +112,7 @@ CREATE TABLE quarantine (
 ) STRICT;
 
 CREATE TABLE ledger_entry (
-    entry_no INTEGER PRIMARY KEY AUTOINCREMENT,
+    entry_no INTEGER PRIMARY KEY,
     org_id TEXT NOT NULL,
     wallet_id TEXT NOT NULL,
     type TEXT NOT NULL,
@@ -130,7 +129,7 @@ CREATE INDEX ledger_entry_wallet ON ledger_entry (org_id, wallet_id, entry_no);
 
 -- The one row per call; budget alerts stand among them as rows of their own type.
 CREATE TABLE event (
-    event_no INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_no INTEGER PRIMARY KEY,
     org_id TEXT NOT NULL,
     event_id TEXT NOT NULL,
     type TEXT NOT NULL,
@@ -216,7 +215,7 @@ CREATE TABLE token (
 ) STRICT;
 
 CREATE TABLE price (
-    price_no INTEGER PRIMARY KEY AUTOINCREMENT,
+    price_no INTEGER PRIMARY KEY,
     org_id TEXT NOT NULL,
     price_id TEXT NOT NULL,
     provider TEXT NOT NULL,
@@ -261,7 +260,7 @@ CREATE TABLE change (
 ) STRICT;
 
 CREATE TABLE audit (
-    audit_no INTEGER PRIMARY KEY AUTOINCREMENT,
+    audit_no INTEGER PRIMARY KEY,
     org_id TEXT NOT NULL,
     at_ns INTEGER NOT NULL,
     actor TEXT NOT NULL,

@@ -1,0 +1,29 @@
+"""`kt api run`: the API alone."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keeptrusts.cli.listening import address, bound
+from keeptrusts.settings import default_data_dir, read_settings
+from keeptrusts.supervisor.lifeline import hold_lifeline
+
+DEFAULT_PORT = 8080
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The API: keys, wallets, prices, events.")
+
+
+@app.command()
+def run(
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="On this machine alone (default 8080).")] = None,
+    listen: Annotated[str | None, typer.Option(help="Elsewhere: HOST:PORT.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the ledger is kept (default ~/.keeptrusts).")] = None,
+) -> None:
+    """Run the API until SIGTERM or Ctrl-C. One process at a time uses a data directory."""
+    hold_lifeline(os.environ)
+    socket = bound(address(port, listen, DEFAULT_PORT))
+    from keeptrusts.wiring import run_api
+
+    run_api(socket, data_dir or default_data_dir(Path.home()), read_settings(os.environ))

@@ -1,0 +1,99 @@
+"""`kt events`: calls as they were recorded, the last few, a time's worth, or as they come."""
+
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from keeptrusts.cli.api_client import Api, api_of_this_shell
+from keeptrusts.cli.event_feed import POLL_INTERVAL_S, EventFeed
+from keeptrusts.cli.event_fields import asked_fields
+from keeptrusts.cli.event_output import Format, writer
+from keeptrusts.cli.failure import Failure
+from keeptrusts.cli.wallet_view import team_id_of
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Calls as they were recorded, blocked ones too.")
+
+TAIL_MAX = 10_000
+
+Last = Annotated[int | None, typer.Option(min=1, max=100_000, help="Only the last N, oldest first.")]
+Since = Annotated[str | None, typer.Option(help="From when: 1h, 30d, 2026-04-01 or RFC 3339.")]
+Until = Annotated[str | None, typer.Option(help="Until when, not included; written as --since.")]
+Team = Annotated[str | None, typer.Option(help="One team, by its name or its id.")]
+Form = Annotated[Format, typer.Option("--format")]
+Fields = Annotated[str | None, typer.Option(help="For json and csv: field names with commas, as team,model,cost.")]
+
+
+@app.command("list")
+def list_events(
+    since: Since = None,
+    until: Until = None,
+    last: Last = None,
+    team: Team = None,
+    form: Form = "table",
+    fields: Fields = None,
+) -> None:
+    """All events of a time, the newest first; with --last only so many, oldest first."""
+    names = _names(fields, form)
+    api = api_of_this_shell()
+    feed = EventFeed(api, _filters(api, since, until, team))
+    out = writer(form, sys.stdout, names)
+    for page in feed.pages() if last is None else [feed.last(last)]:
+        out.write(page)
+    out.close()
+
+
+@app.command()
+def tail(
+    last: Last = None,
+    since: Since = None,
+    team: Team = None,
+    form: Form = "table",
+    fields: Fields = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes after --last or --since.")
+    ] = False,
+) -> None:
+    """Events as they come, a line each, until Ctrl-C; with --last or --since those that were, oldest first."""
+    names = _names(fields, form)
+    api = api_of_this_shell()
+    feed = EventFeed(api, _filters(api, since, None, team))
+    endless = follow or (last is None and since is None)
+    out = writer(form, sys.stdout, names, endless)
+    if last is not None:
+        past = feed.last(last)
+    elif since is not None:
+        past = feed.last(TAIL_MAX)
+        if len(past) == TAIL_MAX:
+            _note(f"only the last {TAIL_MAX} events: `kt events list --since {since}` has all")
+    else:
+        past = []
+    out.write(past)
+    if endless:
+        newest = past[-1] if past else feed.newest()
+        try:
+            for batch in feed.follow(newest, partial(time.sleep, POLL_INTERVAL_S), _note):
+                out.write(batch)
+        except KeyboardInterrupt:
+            return
+    out.close()
+
+
+def _names(fields: str | None, form: Format) -> tuple[str, ...] | None:
+    if fields is None:
+        return None
+    if form == "table":
+        raise Failure("--fields goes with --format json or csv: the table's columns are fixed")
+    return asked_fields(fields)
+
+
+def _filters(api: Api, since: str | None, until: str | None, team: str | None) -> Mapping[str, object]:
+    team_id = None if team is None else team_id_of(team, api, _note)
+    return {"since": since, "until": until, "team_id": team_id}
+
+
+def _note(sentence: str) -> None:
+    print(f"kt: {sentence}", file=sys.stderr)

@@ -1,0 +1,108 @@
+"""A team's wallet as the API answers it, read into a value, and how a team that a person named is found among them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from keeptrusts.cli.api_client import Api, Unreachable
+from keeptrusts.cli.failure import SAID_NO, Failure
+from keeptrusts.cli.printable import printable
+
+TEAMS_NAMED_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """One wallet in its current period. ``start`` and ``end`` bound it half-open; amounts are USD, exact."""
+
+    team: str
+    team_id: str
+    period: str
+    start: datetime
+    end: datetime
+    budget: Decimal
+    spent: Decimal
+    reserved: Decimal
+    available: Decimal
+
+    @property
+    def first_day(self) -> date:
+        return self.start.date()
+
+    @property
+    def last_day(self) -> date:
+        """The last day that belongs to the period."""
+        return (self.end - timedelta(microseconds=1)).date()
+
+
+def read_wallet(answer: Any) -> Wallet:
+    """The wallet in a balance object. Raises Failure when the API sent another shape."""
+    try:
+        period = answer["period"]
+        return Wallet(
+            team=printable(answer.get("team") or str(answer["team_id"]).removeprefix("team_")),
+            team_id=printable(answer["team_id"]),
+            period=period["name"],
+            start=datetime.fromisoformat(period["start"]),
+            end=datetime.fromisoformat(period["end"]),
+            budget=Decimal(answer["allocated"]),
+            spent=Decimal(answer["spent"]),
+            reserved=Decimal(answer["reserved"]),
+            available=Decimal(answer["available"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
+        raise Unreachable(
+            "the API's balance has another shape: this `kt` and the API are of different versions"
+        ) from None
+
+
+def list_wallets(api: Api) -> list[Wallet]:
+    """Every team's wallet, by team name."""
+    wallets = [read_wallet(row) for page in api.pages("wallets", "data") for row in page]
+    return sorted(wallets, key=lambda wallet: (wallet.team, wallet.team_id, wallet.start))
+
+
+def all_wallets(api: Api) -> list[Wallet]:
+    """Every team's wallet, by team name. Raises Failure when there is none yet."""
+    wallets = list_wallets(api)
+    if not wallets:
+        raise Failure(
+            "no team has a wallet yet: allocate one with `kt wallets allocate --team NAME --amount USD`. "
+            "If teams do spend, is api.url set in the gateway's policy-config.yaml and KEEPTRUSTS_API_TOKEN exported "
+            "where it runs? Without them its calls do not reach this API",
+            SAID_NO,
+        )
+    return wallets
+
+
+def wallets_of(asked: str, wallets: Sequence[Wallet]) -> list[Wallet]:
+    """The wallets of the team with this id, else with this display name. Raises Failure naming the known teams."""
+    found = _matching(asked, wallets)
+    if found:
+        return found
+    names = list(dict.fromkeys(wallet.team for wallet in wallets))
+    more = f" and {len(names) - TEAMS_NAMED_MAX} more" if len(names) > TEAMS_NAMED_MAX else ""
+    raise Failure(
+        f"no wallet for team {printable(asked)!r}: known teams are {', '.join(names[:TEAMS_NAMED_MAX])}{more}", SAID_NO
+    )
+
+
+def team_id_of(asked: str, api: Api, note: Callable[[str], None]) -> str:
+    """The id behind a team's name. A team need not have a wallet: what no wallet knows is taken for an id, with a note."""
+    found = _matching(asked, list_wallets(api))
+    if found:
+        return found[0].team_id
+    note(f"no wallet for team {printable(asked)!r}: taking that as its id")
+    return asked
+
+
+def _matching(asked: str, wallets: Sequence[Wallet]) -> list[Wallet]:
+    by_id = [wallet for wallet in wallets if wallet.team_id == asked]
+    by_name = [wallet for wallet in wallets if wallet.team.casefold() == asked.casefold()]
+    found = by_id or by_name
+    ids = sorted({wallet.team_id for wallet in found})
+    if len(ids) > 1:
+        raise Failure(f"several teams are called {printable(asked)!r}: say which by its id, {', '.join(ids)}")
+    return found

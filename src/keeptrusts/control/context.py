@@ -1,0 +1,69 @@
+"""What every operation of the control plane works with, and who asks for it."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from keeptrusts.clock import NANOS_PER_MS, Clock, instant_at
+from keeptrusts.control.bell import Bell
+from keeptrusts.control.presence import Presence
+from keeptrusts.core.ids import new_id
+from keeptrusts.core.ledger.alerts import Threshold
+from keeptrusts.core.link import Registration
+from keeptrusts.store.books import SqlStore
+
+ID_BYTES = 10
+
+Draw = Callable[[int], bytes]
+"""Gives that many bytes from a cryptographic source."""
+
+
+class Actor(Struct, frozen=True):
+    """Who asks: the admin token, an access key (``tok_...``) or a gateway node, by id."""
+
+    kind: Literal["admin", "access_key", "node"]
+    actor_id: str
+
+
+class Tools(Struct, frozen=True):
+    """What the shell lends to an operation: the clock and the dice."""
+
+    clock: Clock
+    draw: Draw = os.urandom
+
+    def now(self) -> datetime:
+        """This instant, aware, in UTC."""
+        return instant_at(self.clock.unix_ns())
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        return self.clock.unix_ns() // NANOS_PER_MS
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh id that sorts by its time."""
+        return new_id(prefix, self.now_ms(), self.draw(ID_BYTES))
+
+
+class NodeTerms(Struct, frozen=True):
+    """What a node's registration means for money: whether wallets bind it, its alerts, and who is alive beside it."""
+
+    node_id: str
+    enforced: bool
+    thresholds: tuple[Threshold, ...]
+    alive: frozenset[str]
+
+
+class Control(Struct):
+    """The open control plane of one API process."""
+
+    store: SqlStore
+    tools: Tools
+    pepper: bytes
+    admin_digest: str
+    presence: Presence
+    bell: Bell
+    registrations: dict[str, Registration]
+    """Nodes that spoke lately, by id: a registration never changes once it is made."""

@@ -1,0 +1,70 @@
+"""The statement lines of a batch: each attempt that was settled or voided, with the balance it left behind."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from keeptrusts.core.ledger.entry import Entry
+from keeptrusts.core.ledger.records import Attempt
+from keeptrusts.core.ledger.standing import PeriodKey, key_of, leading
+from keeptrusts.core.ledger.wallet import WalletPeriod
+from keeptrusts.core.periods import period_at
+
+
+class Statement:
+    """Gathers lines in the order of the journal and keeps each period's running balance."""
+
+    def __init__(self, actor: str, at_ns: int) -> None:
+        self.entries: list[Entry] = []
+        self._actor = actor
+        self._at_ns = at_ns
+        self._balances: dict[PeriodKey, int] = {}
+        self._names: dict[PeriodKey, str] = {}
+
+    def settle(self, periods: Sequence[WalletPeriod], call_id: str, attempt: Attempt) -> None:
+        """An attempt ended: its cost, or the hold that went back when nothing was billed."""
+        if not periods:
+            return
+        if attempt.outcome == "void" and attempt.cost_nanos == 0:
+            self._add(periods, "void", attempt.hold_nanos, 0, call_id, None)
+            return
+        doubt = "outcome unknown: posted at its hold" if attempt.outcome == "indeterminate" else None
+        self._add(periods, "settle", attempt.cost_nanos, attempt.cost_nanos, call_id, doubt)
+
+    def spend(self, periods: Sequence[WalletPeriod], call_id: str, nanos: int) -> None:
+        """A call cost money that no lease held."""
+        self._add(periods, "settle", nanos, nanos, call_id, "no wallet was enforced")
+
+    def period_key(self, periods: Sequence[WalletPeriod]) -> str:
+        """The name of the period that these accounts are spoken of by."""
+        period = leading(list(periods))
+        key = key_of(period)
+        if key not in self._names:
+            self._names[key] = period_at(period.kind, period.start).key
+        return self._names[key]
+
+    def _add(
+        self,
+        periods: Sequence[WalletPeriod],
+        kind: Literal["settle", "void"],
+        amount: int,
+        spent: int,
+        call_id: str,
+        description: str | None,
+    ) -> None:
+        period = leading(list(periods))
+        key = key_of(period)
+        balance = self._balances.get(key, period.budget - period.spent) - spent
+        self._balances[key] = balance
+        self.entries.append(
+            Entry(
+                period.wallet_id,
+                kind,
+                amount,
+                balance,
+                self.period_key(periods),
+                call_id,
+                self._actor,
+                description,
+                self._at_ns,
+            )
+        )

@@ -1,0 +1,79 @@
+"""Between the two forms of an answer: a whole reply as a stream of events, and a stream's events as a whole reply."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.decode
+
+DONE_EVENT = b"data: [DONE]\n\n"
+
+
+def as_stream(reply: dict[str, Any], include_usage: bool) -> Iterator[bytes]:
+    """The events in which a whole reply would have come, without the closing ``[DONE]``."""
+    head = {name: reply[name] for name in ("id", "created", "model", "system_fingerprint") if name in reply}
+    head["object"] = "chat.completion.chunk"
+    for choice in reply.get("choices", []):
+        index, message = choice.get("index", 0), choice.get("message", {})
+        delta = {name: value for name, value in message.items() if value is not None}
+        if "tool_calls" in delta:
+            delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(delta["tool_calls"])]
+        yield _event({**head, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+        yield _event({**head, "choices": [{"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}]})
+    if include_usage:
+        yield _event({**head, "choices": [], "usage": reply.get("usage")})
+
+
+def _event(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + _encode(chunk) + b"\n\n"
+
+
+def assemble(stream: bytes, usage: dict[str, Any]) -> bytes | None:
+    """The whole reply that a stream's events spell out, with ``usage`` as its usage; None when they don't make sense."""
+    head: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    try:
+        for line in stream.split(b"\n"):
+            payload = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
+            if not payload or payload == b"[DONE]":
+                continue
+            chunk = _decode(payload, type=dict[str, Any])
+            head = head or chunk
+            for part in chunk.get("choices") or []:
+                _add(choices.setdefault(part["index"], {"message": {}, "finish_reason": None}), part)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        return None
+    if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
+        return None
+    reply = {name: head[name] for name in ("id", "created", "model", "system_fingerprint") if name in head}
+    reply["object"] = "chat.completion"
+    reply["choices"] = [{"index": index, "logprobs": None, **choices[index]} for index in sorted(choices)]
+    reply["usage"] = usage
+    return _encode(reply)
+
+
+def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:
+    if part.get("finish_reason") is not None:
+        choice["finish_reason"] = part["finish_reason"]
+    message = choice["message"]
+    for name, value in (part.get("delta") or {}).items():
+        if name == "tool_calls":
+            for call in value:
+                _add_tool_call(message.setdefault("tool_calls", []), call)
+        elif isinstance(value, str) and name != "role":
+            message[name] = (message.get(name) or "") + value
+        elif value is not None or name not in message:
+            message[name] = value
+
+
+def _add_tool_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    at = part["index"]
+    while len(calls) <= at:
+        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    call = calls[at]
+    call["id"] = part.get("id") or call["id"]
+    function = part.get("function") or {}
+    call["function"]["name"] += function.get("name") or ""
+    call["function"]["arguments"] += function.get("arguments") or ""

@@ -1,0 +1,32 @@
+"""Ledger entries: the lines of a wallet's statement, each with the balance that it left behind."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+EntryType = Literal["allocate", "settle", "void", "adjust"]
+
+
+class Entry(Struct, frozen=True):
+    """One line, in nano-USD; never changed once written.
+
+    ``amount`` by type: ``allocate`` the period's new budget, ``settle`` what an attempt cost, ``void`` the hold that went
+    back. ``balance`` is budget less spend of the period named by ``period_key`` right after it.
+    """
+
+    wallet_id: str
+    type: EntryType
+    amount: int
+    balance: int
+    period_key: str
+    event_id: str | None
+    actor: str
+    description: str | None
+    at_ns: int
+
+
+class NumberedEntry(Struct, frozen=True):
+    """An entry with the number that the store gave it; numbers rise in the order of writing."""
+
+    number: int
+    entry: Entry

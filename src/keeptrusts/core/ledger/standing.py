@@ -1,0 +1,83 @@
+"""Standing budgets: what people set for this and later periods, and the accounts that they open when a period is first used."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
+from keeptrusts.core.money import percent_of
+from keeptrusts.core.periods import PeriodKind, period_at
+
+LEADING: tuple[PeriodKind, ...] = ("monthly", "quarterly", "yearly", "weekly", "daily", "once")
+"""Which of several periods a wallet is spoken of by when nobody names one, first match first."""
+
+
+class PeriodKey(Struct, frozen=True, order=True):
+    """Names one wallet period; sorts in the one order in which transactions touch them."""
+
+    wallet_id: str
+    kind: PeriodKind
+    start: datetime
+
+
+class Cap(Struct, frozen=True):
+    """The strictest spend control of one period kind, in nano-USD. ``soft_nanos`` only tells people."""
+
+    kind: PeriodKind
+    hard_nanos: int
+    soft_nanos: int | None = None
+
+
+def key_of(period: WalletPeriod) -> PeriodKey:
+    """The period's name."""
+    return PeriodKey(period.wallet_id, period.kind, period.start)
+
+
+def opening_accounts(
+    wallet: Wallet, budgets: Mapping[PeriodKind, int], caps: Iterable[Cap], now: datetime
+) -> list[WalletPeriod]:
+    """The accounts that bound the wallet at ``now``, as they stand before anything was spent, in their fixed order.
+
+    A kind that only a spend control bounds has the control's cap as its budget.
+    """
+    opening = {cap.kind: cap.hard_nanos for cap in caps} | dict(budgets)
+    accounts = []
+    for kind in sorted(opening):
+        period = period_at(kind, now, wallet.zone)
+        accounts.append(WalletPeriod(wallet.wallet_id, kind, period.start, period.end, opening[kind]))
+    return accounts
+
+
+def limit_nanos(
+    period: WalletPeriod,
+    budgets: Mapping[PeriodKind, int],
+    caps: Mapping[PeriodKind, Cap],
+    enforced: bool,
+    block_percent: int,
+) -> int | None:
+    """The most that may be spent in the period: its budget where wallets are enforced, its spend control's cap, the lower.
+
+    None when nothing bounds it (a wallet that is only watched).
+    """
+    limits = []
+    if enforced and period.kind in budgets:
+        limits.append(percent_of(period.budget, block_percent))
+    if period.kind in caps:
+        limits.append(caps[period.kind].hard_nanos)
+    return min(limits) if limits else None
+
+
+def strictest(caps: Iterable[Cap]) -> dict[PeriodKind, Cap]:
+    """The lowest hard and soft cap of each kind."""
+    lowest: dict[PeriodKind, Cap] = {}
+    for cap in caps:
+        known = lowest.get(cap.kind, cap)
+        softs = [soft for soft in (cap.soft_nanos, known.soft_nanos) if soft is not None]
+        lowest[cap.kind] = Cap(cap.kind, min(cap.hard_nanos, known.hard_nanos), min(softs) if softs else None)
+    return lowest
+
+
+def leading(periods: list[WalletPeriod]) -> WalletPeriod:
+    """The period that a wallet is spoken of by: the month if there is one."""
+    return min(periods, key=lambda p: LEADING.index(p.kind))

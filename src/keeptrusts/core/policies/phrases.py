@@ -1,0 +1,34 @@
+"""Phrases to look for, as two patterns: an exact one for a text that a person reads, a looser one for the JSON around it.
+
+A phrase is written in RE2's syntax with lower-case ASCII words and no dots. A space in it stands for any run of blanks,
+hyphens or underscores, an apostrophe for an apostrophe of any shape, or none.
+"""
+
+from msgspec import Struct
+
+TEXT_GAP = r"(?:[\s\pZ_-]+)"
+TEXT_APOSTROPHE = "['\u2018\u2019\u02bc]?"
+BODY_GAP = r"(?:(?:[\s_-]|\\[tnrf])+)"
+"""The same in a JSON string, where a line break is written as backslash and n."""
+BODY_APOSTROPHE = "'?"
+
+
+class Phrases(Struct, frozen=True):
+    """Alternatives of which one is enough."""
+
+    alternatives: tuple[str, ...]
+
+    def in_text(self) -> bytes:
+        """A pattern for a normalised text in UTF-8: whole words only, letters of any script counted as such."""
+        words = self._spelled(TEXT_GAP, TEXT_APOSTROPHE)
+        return rf"(?:^|[^\pL\pN_])(?:{words})(?:$|[^\pL\pN_])".encode()
+
+    def in_body(self) -> bytes:
+        """A pattern for a JSON body in ASCII: matches wherever ``in_text`` matches one of its strings, and more often.
+
+        A word has no beginning here, for in ``"\\nword"`` the letter of the escape stands before it.
+        """
+        return rf"(?:{self._spelled(BODY_GAP, BODY_APOSTROPHE)})(?:$|[^0-9A-Za-z_])".encode("ascii")
+
+    def _spelled(self, gap: str, apostrophe: str) -> str:
+        return "|".join(self.alternatives).replace("'", apostrophe).replace(" ", gap)

@@ -1,0 +1,190 @@
+"""Rules that no single value can break: names used twice, references to nothing, settings that contradict each other."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import get_args
+
+from keeptrusts.core.policies.registry import KINDS
+from keeptrusts.core.rulebook.later import INSTEAD, comes_later
+from keeptrusts.core.rulebook.nearest import did_you_mean
+from keeptrusts.core.rulebook.places import Path
+from keeptrusts.core.rulebook.policy_file.targets import Provider
+from keeptrusts.core.rulebook.quoting import quoted
+from keeptrusts.core.rulebook.survey import Survey
+
+GROUP_KEY_PREFIX = "kt_cg_"
+GROUP_KEY_LENGTH_MIN = 20
+ENFORCEMENT = ("wallet_enforcement", "enforce_budget")
+ALERTS = ("budget_alerts", "alert_thresholds")
+LISTS = (("model_groups", "name", "model group"), ("policies", "name", "policy"))
+
+
+def names_are_unique(survey: Survey) -> None:
+    """Ids, names and keys tell entries apart. A key that is given twice is never repeated in the message."""
+    _unique(survey, "target id", ((*t, "id") for t in survey.items("providers", "targets")))
+    _unique(survey, "consumer group", ((*g, "name") for g in survey.items("consumer_groups")))
+    _unique(survey, "api_key", ((*g, "api_key") for g in survey.items("consumer_groups")), is_secret=True)
+    for key, name, what in LISTS:
+        _unique(survey, what, ((*item, name) for item in survey.items(key)))
+
+
+def spend_controls_are_consistent(survey: Survey) -> None:
+    """One cap per team and period; a soft cap lies under the hard one."""
+    first: dict[Hashable, Path] = {}
+    for control in survey.items("spend_controls"):
+        team, period = survey.text(*control, "team"), survey.text(*control, "period") or "monthly"
+        if team is not None and (earlier := first.setdefault((team, period), control)) != control:
+            message = f"a {period} cap of team {quoted(team)} was given already at {survey.at(earlier)}"
+            survey.error("duplicate", control, message, "keep one of them")
+        hard, soft = survey.number(*control, "hard_cap"), survey.number(*control, "soft_cap")
+        if hard is not None and soft is not None and soft > hard:
+            message = f"the soft cap {soft} is above the hard cap {hard}: it would never be reached"
+            survey.error("contradiction", (*control, "soft_cap"), message, "a usual soft cap is 80 % of the hard one")
+        if survey.text(*control, "on_hard_cap") == "escalate":
+            message = "`escalate` blocks in this version: nobody is asked for approval"
+            survey.warning("blocks", (*control, "on_hard_cap"), message, "write `block` to say what happens")
+
+
+def some_target_serves(survey: Survey) -> None:
+    """Calls need somewhere to go, and a model group may only name providers that a target serves."""
+    if survey.value("providers", "targets") == []:
+        example = "for example `- {id: openai, provider: openai}`"
+        survey.error("no_targets", ("providers", "targets"), "no target: calls would have nowhere to go", example)
+    served: dict[str, set[str | None]] = {}
+    for target in survey.items("providers", "targets"):
+        if provider := survey.text(*target, "provider"):
+            served.setdefault(provider, set()).add(survey.text(*target, "model"))
+    for group in survey.items("model_groups"):
+        for entry in survey.items(*group, "models"):
+            _is_served(survey, entry, served)
+
+
+def _is_served(survey: Survey, entry: Path, served: Mapping[str, set[str | None]]) -> None:
+    provider, model = survey.text(*entry, "provider"), survey.text(*entry, "model")
+    if provider is None:
+        return
+    if provider not in served:
+        message = f"no target serves the provider {quoted(provider)}"
+        is_known = provider in get_args(Provider)
+        suggestion = "add a target with this provider" if is_known else did_you_mean(provider, sorted(served))
+        survey.error("unknown_provider", (*entry, "provider"), message, suggestion)
+    elif model is not None and not served[provider] & {None, model}:
+        message = f"no target of provider {quoted(provider)} serves the model {quoted(model)}"
+        known = sorted(m for m in served[provider] if m)
+        survey.error("unknown_model", (*entry, "model"), message, did_you_mean(model, known))
+
+
+def targets_fit_their_provider(survey: Survey) -> None:
+    """An address where one is needed, none where nothing is called; a price says which model it is for."""
+    for target in survey.items("providers", "targets"):
+        provider = survey.text(*target, "provider")
+        pricing = survey.first_given(target, "pricing")
+        if pricing is not None and provider != "simulated" and survey.first_given(target, "model") is None:
+            message = "without `model` on the target this price holds for every model that is called there"
+            survey.warning("price_for_all", pricing, message, "name the `model`, one target for each price")
+        if provider == "openai-compatible" and survey.first_given(target, "base_url") is None:
+            message = "a target of provider `openai-compatible` needs a `base_url`"
+            survey.error("missing_key", target, message, "for example `base_url: http://localhost:8000/v1`")
+        if provider == "simulated":
+            for key in ("base_url", "secret_key_ref"):
+                if (path := survey.first_given(target, key)) is not None:
+                    message = f"the simulated provider calls nobody: it takes no {quoted(key)}"
+                    survey.error("contradiction", path, message, "leave it out")
+        elif provider is not None and (path := survey.first_given(target, "simulated")) is not None:
+            message = "`simulated` is for targets of provider `simulated`"
+            survey.error("contradiction", path, message, "leave it out")
+
+
+def enforcement_is_possible(survey: Survey) -> None:
+    """Wallets live in the control plane: without it, or without a wallet, there is nothing to enforce."""
+    path = survey.first_given(("cost_tracking",), *ENFORCEMENT)
+    if path is None or survey.value(*path) is not True:
+        return
+    if "api" not in survey.document:
+        message = f"`{path[-1]}: true` needs `api`: wallets and balances are kept there"
+        suggestion = "add `api: {url: 'http://localhost:8080', token_env: KEEPTRUSTS_API_TOKEN}`, or turn it off"
+        survey.error("missing_key", path, message, suggestion)
+    if survey.value("cost_tracking", "enabled") is False:
+        message = f"`{path[-1]}: true` contradicts `enabled: false`: what is not counted cannot be limited"
+        survey.error("contradiction", path, message, "write `enabled: true`")
+    for group in survey.items("consumer_groups"):
+        name = survey.text(*group, "name")
+        if name is not None and survey.first_given(group, "wallet_team_id") is None:
+            message = f"group {quoted(name)} has no `wallet_team_id`: its calls have no wallet of their own to draw on"
+            survey.warning("no_wallet", group, message, f"for example `wallet_team_id: team_{name}`")
+
+
+def thresholds_are_distinct(survey: Survey) -> None:
+    """One list of alerts, each percentage once; a block means something only where balances are enforced."""
+    top, nested = survey.first_given((), *ALERTS), survey.first_given(("cost_tracking",), *ALERTS)
+    if top and nested:
+        message = f"the budget alerts were given already at {survey.at(nested)}"
+        survey.error("given_twice", top, message, "keep one of the two lists")
+    enforced = any(survey.value("cost_tracking", key) is True for key in ENFORCEMENT)
+    for alerts in (top, nested):
+        first: dict[Hashable, Path] = {}
+        for alert in survey.items(*alerts) if alerts else ():
+            percent = survey.number(*alert)
+            percent = survey.number(*alert, "threshold_percent") if percent is None else percent
+            if percent is not None and (earlier := first.setdefault(percent, alert)) != alert:
+                message = f"the threshold {percent} was given already at {survey.at(earlier)}"
+                survey.error("duplicate", alert, message, "keep one of them")
+            if survey.text(*alert, "action") == "block" and not enforced:
+                message = "`block` only notifies here: `wallet_enforcement` is off"
+                survey.warning(
+                    "only_notifies", (*alert, "action"), message, "set `cost_tracking.wallet_enforcement: true`"
+                )
+
+
+def group_keys_are_strong(survey: Survey) -> None:
+    """A group's key is a secret that people chose: it should look like one. Its text is never shown."""
+    for group in survey.items("consumer_groups"):
+        key = survey.text(*group, "api_key")
+        if key is not None and not key.startswith(GROUP_KEY_PREFIX):
+            message = f"this key does not begin with `{GROUP_KEY_PREFIX}`: secret scanners will not know it"
+            survey.warning("odd_key", (*group, "api_key"), message, f"write `{GROUP_KEY_PREFIX}<group>_<random>`")
+        elif key is not None and len(key) < GROUP_KEY_LENGTH_MIN:
+            message = f"this key is short: {len(key)} characters can be guessed"
+            survey.warning("weak_key", (*group, "api_key"), message, "use 20 characters or more, drawn at random")
+
+
+def policy_types_are_known(survey: Survey) -> None:
+    """Every policy's ``type`` names a kind that this version can judge by."""
+    for policy in survey.items("policies"):
+        kind = survey.text(*policy, "type")
+        if kind is None or kind in KINDS:
+            continue
+        path = (*policy, "type")
+        known = did_you_mean(kind, KINDS)
+        if comes_later("policies[].type", kind, is_key=False):
+            message = f"the policy type {quoted(kind)} is not supported in this version"
+            survey.error("not_supported", path, message, INSTEAD.get(kind, known))
+        else:
+            survey.error("unknown_value", path, f"unknown policy type {quoted(kind)}", known)
+
+
+def dimensions_are_distinct(survey: Survey) -> None:
+    """A dimension is required or not; twice is a slip."""
+    _unique(survey, "dimension", survey.items("attribution", "required"))
+
+
+RULES: tuple[Callable[[Survey], None], ...] = (
+    names_are_unique,
+    some_target_serves,
+    targets_fit_their_provider,
+    group_keys_are_strong,
+    spend_controls_are_consistent,
+    enforcement_is_possible,
+    thresholds_are_distinct,
+    policy_types_are_known,
+    dimensions_are_distinct,
+)
+
+
+def _unique(survey: Survey, what: str, paths: Iterable[Path], *, is_secret: bool = False) -> None:
+    first: dict[str, Path] = {}
+    for path in paths:
+        text = survey.text(*path)
+        if text is None or (earlier := first.setdefault(text, path)) == path:
+            continue
+        named = f"this {what}" if is_secret else f"the {what} {quoted(text)}"
+        survey.error("duplicate", path, f"{named} was given already at {survey.at(earlier)}", "each must be its own")

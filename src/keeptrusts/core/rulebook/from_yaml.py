@@ -1,0 +1,133 @@
+"""The text of a policy file to a Rulebook, or to everything that is wrong with it, all at once. Reads nothing but the text."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+from pydantic import ValidationError
+
+from keeptrusts.core.policies.registry import KINDS
+from keeptrusts.core.problem import Problem
+from keeptrusts.core.rulebook.complaints import Complaints
+from keeptrusts.core.rulebook.consistency import RULES
+from keeptrusts.core.rulebook.places import NO_PLACES, Path, Places, path_text, plain
+from keeptrusts.core.rulebook.policy_file.document import PolicyFile
+from keeptrusts.core.rulebook.quoting import quoted
+from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.core.rulebook.survey import Survey
+from keeptrusts.core.rulebook.to_rulebook import to_rulebook
+from keeptrusts.core.rulebook.yaml_tree import Unreadable, read_tree
+
+TEXT_BYTES_MAX = 1_000_000
+EXAMPLE = "a file begins with `version: '1'` and names `providers`"
+
+
+class Compiled(Struct, frozen=True):
+    """``rulebook`` is None when any problem is an error. Problems stand in the order of the file."""
+
+    rulebook: Rulebook | None
+    problems: tuple[Problem, ...]
+    places: Places = NO_PLACES
+
+
+def compile_rulebook(text: str) -> Compiled:
+    """Check a policy file as a whole and compile it. Never raises for what the text holds."""
+    if len(text) > TEXT_BYTES_MAX or len(text.encode(errors="surrogatepass")) > TEXT_BYTES_MAX:
+        return Compiled(None, (Problem("too_large", f"the file is over {TEXT_BYTES_MAX} bytes", ""),))
+    try:
+        tree = read_tree(text.removeprefix("\ufeff"))
+    except Unreadable as stopped:
+        return Compiled(None, (stopped.problem,))
+    if tree.root is None or tree.root.content is None:
+        return Compiled(None, (Problem("empty", "the file is empty", "", 1, 1, EXAMPLE),))
+    document, places = plain(tree.root)
+    if not isinstance(document, dict):
+        message = "the file is not a mapping of keys to values"
+        return Compiled(None, (Problem("wrong_type", message, "", *places.of_value(()) or (1, 1), EXAMPLE),))
+    return _compile(document, places, tree.problems)
+
+
+def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: Places = NO_PLACES) -> list[Problem]:
+    """A warning for each target, and for the API, whose variable is not set; such a target is not called.
+
+    ``places`` (of the same compilation) adds line and column.
+    """
+    found: list[tuple[Path, str, str]] = [
+        (
+            ("providers", "targets", i, "secret_key_ref", "env"),
+            f"{target.secret_env} is not set: target {quoted(target.id)} will not be called",
+            target.secret_env,
+        )
+        for i, target in enumerate(rulebook.targets)
+        if target.secret_env and not environment.get(target.secret_env)
+    ]
+    if rulebook.api and not environment.get(token := rulebook.api.token_env):
+        found.append((("api", "token_env"), f"{token} is not set: the gateway cannot register with the API", token))
+    return [
+        Problem("missing_secret", message, path_text(path), *_place(places, path), f"export {env}=...", "warning")
+        for path, message, env in found
+    ]
+
+
+def _compile(document: dict[str, Any], places: Places, earlier: tuple[Problem, ...]) -> Compiled:
+    survey = Survey(document, places)
+    for rule in RULES:
+        rule(survey)
+    problems = [*earlier, *_without_value(document, (), places), *survey.problems]
+    given = _given(document)
+    file: PolicyFile | None = None
+    try:
+        file = PolicyFile.model_validate(given)
+    except ValidationError as errors:
+        problems += [p for p in Complaints(PolicyFile, places).of(errors) if not _is_told(p, problems)]
+    problems += _policy_problems(survey)
+    problems.sort(key=lambda p: (p.line or 0, p.column or 0))
+    has_errors = any(p.severity == "error" for p in problems)
+    rulebook = to_rulebook(file) if file is not None and not has_errors else None
+    return Compiled(rulebook, tuple(problems), places)
+
+
+def _policy_problems(survey: Survey) -> Iterator[Problem]:
+    """What the kinds say to the ``config`` of their policies."""
+    for policy in survey.items("policies"):
+        kind = KINDS.get(survey.text(*policy, "type") or "")
+        config = survey.value(*policy, "config")
+        if kind is None or not isinstance(config, dict | None):
+            continue
+        try:
+            kind.settings.model_validate(_given(config or {}))
+        except ValidationError as errors:
+            yield from Complaints(kind.settings, survey.places, (*policy, "config")).of(errors)
+
+
+def _without_value(value: Any, path: Path, places: Places) -> Iterator[Problem]:
+    """Keys with nothing behind them: most often a list whose items were all commented out."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if inner is None:
+                at = (*path, key)
+                line, column = places.of_key(at) or (None, None)
+                message = f"{quoted(key)} has no value"
+                yield Problem("no_value", message, path_text(at), line, column, "give it one, or leave the key out")
+            yield from _without_value(inner, (*path, key), places)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _without_value(inner, (*path, i), places)
+
+
+def _given(value: Any) -> Any:
+    """The document without the keys that have no value: those are told of already."""
+    if isinstance(value, dict):
+        return {key: _given(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_given(inner) for inner in value]
+    return value
+
+
+def _is_told(problem: Problem, told: list[Problem]) -> bool:
+    """A key without a value is missing to the types; one finding is enough."""
+    return problem.code == "missing_key" and any(t.code == "no_value" and t.path == problem.path for t in told)
+
+
+def _place(places: Places, path: Path) -> tuple[int | None, int | None]:
+    return places.of_value(path) or (None, None)

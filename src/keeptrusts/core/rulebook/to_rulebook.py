@@ -1,0 +1,147 @@
+"""A checked policy file to the Rulebook that a gateway decides by."""
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from keeptrusts.core.ledger.alerts import Threshold
+from keeptrusts.core.limits.limit_set import LimitSet
+from keeptrusts.core.pricing.price import Price, Rates, Tier
+from keeptrusts.core.routing.target import GroupModel, ModelGroup, SimulatedSettings, Target
+from keeptrusts.core.rulebook.policy_file import groups, serving, spending, targets
+from keeptrusts.core.rulebook.policy_file.document import PolicyFile
+from keeptrusts.core.rulebook.rulebook import (
+    ApiLink,
+    CacheRules,
+    ConsumerGroup,
+    Policy,
+    Rulebook,
+    SpendControl,
+)
+
+VENDOR_SECRET_ENV = "OPENAI_API_KEY"
+"""Taken for a target of provider ``openai`` that names neither a key nor an address: the key goes to its own vendor only."""
+
+ANY_MODEL = "*"
+
+
+def to_rulebook(file: PolicyFile) -> Rulebook:
+    """One edition of the rules from a file that ``from_yaml`` found without errors."""
+    alerts = file.cost_tracking.budget_alerts if file.budget_alerts is None else file.budget_alerts
+    return Rulebook(
+        targets=tuple(map(_target, file.providers.targets)),
+        groups=tuple(map(_group, file.consumer_groups)),
+        model_groups=tuple(map(_model_group, file.model_groups)),
+        spend_controls=tuple(map(_spend_control, file.spend_controls)),
+        policies=tuple(Policy(p.name, p.type, p.action, p.config) for p in file.policies),
+        cache=_cache(file.cache),
+        cost_tracking=file.cost_tracking.enabled,
+        wallet_enforcement=file.cost_tracking.wallet_enforcement,
+        thresholds=tuple(sorted((Threshold(a.threshold_percent, a.action) for a in alerts), key=lambda t: t.percent)),
+        api=ApiLink(file.api.url, file.api.token_env) if file.api else None,
+        model_allowlist=_models(file.allowed_models),
+        attribution_required=tuple(file.attribution.required),
+        default_output_tokens=file.gateway.default_output_tokens,
+        unpriced_ceiling=_ceiling(file.cost_tracking.unpriced_ceiling),
+        reserve_wait_ms=file.gateway.reserve_wait_ms,
+        max_body_bytes=file.gateway.max_body_bytes,
+        max_stale_s=file.gateway.max_stale_s,
+        durability=file.gateway.durability,
+    )
+
+
+def _target(target: targets.Target) -> Target:
+    is_vendor = target.provider == "openai" and target.base_url is None
+    env = target.secret_key_ref.env if target.secret_key_ref else VENDOR_SECRET_ENV if is_vendor else None
+    settings = target.simulated or targets.Simulated()
+    return Target(
+        id=target.id,
+        provider=target.provider,
+        base_url=target.base_url,
+        secret_env=env,
+        model=target.model,
+        price=_price(target, target.pricing) if target.pricing else None,
+        connect_timeout_s=target.timeouts.connect_s,
+        first_byte_timeout_s=target.timeouts.first_byte_s,
+        idle_timeout_s=target.timeouts.idle_s,
+        simulated=SimulatedSettings(**settings.model_dump()) if target.provider == "simulated" else None,
+    )
+
+
+def _price(target: targets.Target, pricing: targets.Pricing) -> Price:
+    base = _rates(pricing, None)
+    tiers = sorted(pricing.tiers, key=lambda tier: tier.above_input_tokens)
+    price = Price(
+        version="",
+        provider=target.provider,
+        model=target.model or ANY_MODEL,
+        rates=base,
+        tiers=tuple(Tier(tier.above_input_tokens, _rates(tier, base)) for tier in tiers),
+        request_nanos=pricing.request_cost,
+        max_output_tokens=pricing.max_output_tokens,
+        context_window=pricing.context_window,
+        source="policy-config",
+    )
+    return _versioned(price, target.id)
+
+
+def _rates(pricing: targets.Pricing | targets.PriceTier, base: Rates | None) -> Rates:
+    """The rates as given; what a tier leaves out is taken from ``base``."""
+    given = {
+        "input": pricing.input_cost_per_1k_tokens,
+        "output": pricing.output_cost_per_1k_tokens,
+        "cache_read": pricing.cached_input_cost_per_1k_tokens,
+        "cache_write": pricing.cache_write_cost_per_1k_tokens,
+        "cache_write_1h": pricing.cache_write_1h_cost_per_1k_tokens,
+        "reasoning": pricing.reasoning_cost_per_1k_tokens,
+    }
+    said: dict[str, Any] = {name: rate for name, rate in given.items() if rate is not None}
+    return msgspec.structs.replace(base, **said) if base else Rates(**said)
+
+
+def _ceiling(ceiling: spending.CeilingPrice | None) -> Price | None:
+    if ceiling is None:
+        return None
+    rates = Rates(ceiling.input_cost_per_1k_tokens, ceiling.output_cost_per_1k_tokens)
+    return _versioned(Price("", ANY_MODEL, ANY_MODEL, rates, source="policy-config"), "unpriced_ceiling")
+
+
+def _versioned(price: Price, name: str) -> Price:
+    """The same numbers have the same version, wherever and whenever the file is read; other numbers have another."""
+    digest = sha256(msgspec.json.encode(price)).hexdigest()[:12]
+    return msgspec.structs.replace(price, version=f"file:{name}:{digest}")
+
+
+def _group(group: groups.ConsumerGroup) -> ConsumerGroup:
+    return ConsumerGroup(
+        name=group.name,
+        api_key=group.api_key,
+        wallet_team_id=group.wallet_team_id,
+        limits=LimitSet(**group.rate_limits.model_dump()),
+        allowed_models=_models(group.allowed_models),
+        attribution=group.attribution.model_dump(exclude_none=True),
+    )
+
+
+def _model_group(group: groups.ModelGroup) -> ModelGroup:
+    entries = [
+        GroupModel(m.provider, m.model, m.max_tokens, position if m.priority is None else m.priority)
+        for position, m in enumerate(group.models, start=1)
+    ]
+    return ModelGroup(group.name, group.routing, tuple(sorted(entries, key=lambda entry: entry.priority)))
+
+
+def _spend_control(control: spending.SpendControl) -> SpendControl:
+    return SpendControl(
+        control.team, control.hard_cap, control.soft_cap, control.period, control.on_soft_cap, control.on_hard_cap
+    )
+
+
+def _cache(cache: serving.Cache) -> CacheRules:
+    return CacheRules(cache.enabled, cache.ttl, cache.scope, cache.max_entries, cache.deterministic_only)
+
+
+def _models(models: list[str] | None) -> frozenset[str] | None:
+    """None means every model; so does a list that holds ``*``."""
+    return None if models is None or "*" in models else frozenset(models)

@@ -1,0 +1,214 @@
+"""What a crashed gateway left behind: each journal whose lock is free is replayed, its open calls are posted at their
+hold and flagged, its leases go back, everything is shipped; then the journal is retired."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from keeptrusts.core.calls.usage import NO_USAGE, UsageSource
+from keeptrusts.core.ledger.journal_format import GENESIS, DamagedJournal, read_groups
+from keeptrusts.core.ledger.records import (
+    Attempt,
+    Boot,
+    Close,
+    CloseLease,
+    Event,
+    LeaseIntent,
+    Record,
+    Reserve,
+    decode_record,
+    encode_record,
+)
+from keeptrusts.core.link import Registration
+from keeptrusts.gateway.journal import Journal, JournalBusy, machine_boot_id, segments
+from keeptrusts.gateway.link import Link
+from keeptrusts.gateway.shipper import Shipper
+
+log = logging.getLogger("keeptrusts::gateway")
+
+RETIRED_MARK = "retired"
+NODE_NAME = "node-id"
+KEEP_RETIRED = 20
+
+
+class Replay:
+    """A journal read from its first record: which attempts never ended, which leases never closed."""
+
+    def __init__(self) -> None:
+        self.node_id = ""
+        self.boot_id = ""
+        self.next_seq = 1
+        self.chain = GENESIS
+        self.open_attempts: dict[tuple[str, int], Reserve] = {}
+        self.ended_attempts: dict[str, list[Attempt]] = {}
+        self.latest_reserve: dict[str, Reserve] = {}
+        self.open_leases: dict[str, str] = {}
+
+    def add(self, record: Record) -> None:
+        """One more record, in order."""
+        match record:
+            case Boot():
+                self.node_id, self.boot_id = record.node_id, record.boot_id
+            case LeaseIntent():
+                self.open_leases[record.lease_id] = record.team_id
+            case CloseLease():
+                self.open_leases.pop(record.lease_id, None)
+            case Reserve():
+                self.open_attempts[record.call_id, record.attempt] = record
+                self.latest_reserve[record.call_id] = record
+            case Close():
+                self.open_attempts.pop((record.call_id, record.attempt.number), None)
+                self.ended_attempts.setdefault(record.call_id, []).append(record.attempt)
+            case Event():
+                for attempt in record.attempts:
+                    self.open_attempts.pop((record.call_id, attempt.number), None)
+                self.ended_attempts.pop(record.call_id, None)
+                self.latest_reserve.pop(record.call_id, None)
+
+    def closing_records(self, until_ns: int, boot_id: str) -> list[Record]:
+        """What the dead node can't write any more: a row for each call that has none, an end for each lease.
+
+        In another boot of the machine than the journal's, its last writes may be missing: the leases go to suspense.
+        """
+        rows: list[Record] = [
+            recovered_event(reserve, self.ended_attempts.get(call_id, []), (call_id, reserve.attempt), self, until_ns)
+            for call_id, reserve in self.latest_reserve.items()
+        ]
+        rebooted = self.boot_id != boot_id
+        return rows + [CloseLease(lease_id, team_id, rebooted) for lease_id, team_id in self.open_leases.items()]
+
+
+def recovered_event(
+    reserve: Reserve, ended: list[Attempt], last: tuple[str, int], found: Replay, until_ns: int
+) -> Event:
+    """The row of a call whose node died. Nobody knows what its open attempt was billed: its hold is posted and flagged."""
+    attempts = tuple(ended)
+    open_reserve = found.open_attempts.get(last)
+    if open_reserve is not None:
+        attempts = (*ended, _worst_case(open_reserve))
+    return Event(
+        call_id=reserve.call_id,
+        at_ns=reserve.at_ns,
+        latency_ms=max(0, (until_ns - reserve.at_ns) // 1_000_000),
+        key_id=reserve.key_id,
+        group=reserve.group,
+        attribution=reserve.attribution,
+        provider=reserve.provider,
+        model=reserve.model,
+        asked_model=reserve.asked_model,
+        served_model=None,
+        status="recovered",
+        reason="node_crashed",
+        cost_nanos=sum(attempt.cost_nanos for attempt in attempts),
+        usage=NO_USAGE,
+        usage_source=UsageSource.WORST_CASE,
+        price_version=reserve.price_version,
+        unpriced=reserve.price_version is None,
+        cache_hit=False,
+        saved_nanos=0,
+        policy_actions=(),
+        attempts=attempts,
+        settles=0 if open_reserve is None else 1,
+        request_id=reserve.request_id,
+        stream=False,
+        http_status=0,
+    )
+
+
+def _worst_case(reserve: Reserve) -> Attempt:
+    return Attempt(
+        number=reserve.attempt,
+        target=reserve.target,
+        provider=reserve.provider,
+        model=reserve.model,
+        outcome="indeterminate",
+        hold_nanos=reserve.hold_nanos,
+        cost_nanos=reserve.hold_nanos,
+        reason="the gateway stopped while the call was under way",
+        lease_id=reserve.lease_id,
+        usage_source=UsageSource.WORST_CASE,
+        price_version=reserve.price_version,
+    )
+
+
+def replay(directory: Path) -> Replay:
+    """Reads a journal whole, a segment at a time; a torn last write is cut off, since nothing that it announced was done.
+
+    Raises DamagedJournal when anything before the end is not what was written.
+    """
+    found = Replay()
+    paths = segments(directory)
+    for path in paths:
+        data = path.read_bytes()
+        end = 0
+        for group in read_groups(data, found.next_seq, found.chain):
+            for record in group.records:
+                found.add(decode_record(record))
+            found.next_seq, found.chain, end = group.last_seq + 1, group.chain, group.end_offset
+        if end < len(data):
+            if path != paths[-1]:
+                raise DamagedJournal(end, f"{path.name} ends in the middle of a write, but others follow it")
+            log.warning("Cut off %d bytes of a torn write at the end of %s.", len(data) - end, path.name)
+            with path.open("r+b") as file:
+                file.truncate(end)
+    return found
+
+
+def abandoned_journals(root: Path) -> list[Path]:
+    """The journals under ``root`` that are not retired, whoever holds them; of the retired, only the newest are kept."""
+    directories = sorted(path.parent for path in root.glob(f"*/{NODE_NAME}"))
+    retired = sorted((d for d in directories if (d / RETIRED_MARK).exists()), key=lambda d: d.stat().st_mtime)
+    for directory in retired[:-KEEP_RETIRED]:
+        shutil.rmtree(directory)
+    return [directory for directory in directories if directory not in retired]
+
+
+async def adopt_journals(
+    root: Path, registration: Registration, link_for: Callable[[], Link] | None, now_ns: Callable[[], int]
+) -> int:
+    """Adopts every journal under ``root`` whose node is gone; returns how many. Raises LinkDown when the store is away.
+
+    Without a link (a gateway that runs alone) the journals are only completed: they are all the ledger there is.
+    """
+    adopted = 0
+    for directory in abandoned_journals(root):
+        adopted += await _adopt(directory, registration, link_for, now_ns)
+    return adopted
+
+
+async def _adopt(
+    directory: Path, registration: Registration, link_for: Callable[[], Link] | None, now_ns: Callable[[], int]
+) -> bool:
+    node_id = (directory / NODE_NAME).read_text().strip()
+    try:
+        journal = Journal(directory, node_id)
+    except JournalBusy:
+        return False
+    try:
+        found = replay(directory)
+        journal.next_seq, journal.chain = found.next_seq, found.chain
+        closing = found.closing_records(now_ns(), machine_boot_id())
+        if closing:
+            log.warning(
+                "Recovering node %s: %d calls were under way, %d leases open.",
+                node_id,
+                len(found.latest_reserve),
+                len(found.open_leases),
+            )
+            for record in closing:
+                journal.append(encode_record(record))
+            await journal.written()
+        if link_for is not None:
+            link = link_for()
+            await link.register(msgspec.structs.replace(registration, node_id=node_id))
+            await Shipper(journal, link).ship_pending()
+        (directory / RETIRED_MARK).touch()
+    except (DamagedJournal, msgspec.DecodeError) as error:
+        log.error("The journal of node %s is damaged; it stays as it is, and so do its leases: %s", node_id, error)
+        return False
+    finally:
+        journal.close()
+    return True

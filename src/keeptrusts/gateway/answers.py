@@ -1,0 +1,59 @@
+"""What the client gets: whole answers, streams and refusals, with our headers on each."""
+
+from typing import Any
+
+from keeptrusts.core.money import NANOS_PER_USD
+from keeptrusts.core.refusal import Refused
+from keeptrusts.gateway.refusals import error_body, error_headers, status_of
+
+MAX_REQUEST_ID_BYTES = 128
+Headers = list[tuple[bytes, bytes]]
+
+
+def nanos_text(nanos: int) -> bytes:
+    """Nano-USD as USD with all nine decimals."""
+    sign = b"-" if nanos < 0 else b""
+    return b"%b%d.%09d" % (sign, *divmod(abs(nanos), NANOS_PER_USD))
+
+
+class Client:
+    """The other end of one call."""
+
+    __slots__ = ("_send", "request_id", "started", "wants_fresh")
+
+    def __init__(self, send: Any, headers: dict[bytes, bytes], own_id: str) -> None:
+        self._send = send
+        self.started = False
+        given = headers.get(b"x-request-id")
+        if given is not None and len(given) <= MAX_REQUEST_ID_BYTES and given.isascii():
+            self.request_id = given.decode()
+        else:
+            self.request_id = own_id
+        control = headers.get(b"cache-control")
+        self.wants_fresh = control is not None and (b"no-cache" in control or b"no-store" in control)
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Sends a complete answer."""
+        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append((b"x-request-id", self.request_id.encode()))
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def begin(self, headers: Headers) -> None:
+        """Begins a stream."""
+        headers.append((b"x-request-id", self.request_id.encode()))
+        self.started = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def more(self, data: bytes) -> None:
+        """Sends some of a stream; waits while the client is slower than we are."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        """Sends the last bytes of a stream."""
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def refuse(self, refused: Refused) -> None:
+        """Says no."""
+        await self.whole(status_of(refused), error_headers(refused), error_body(refused))

@@ -1,0 +1,183 @@
+"""One try at one target: hold the most that it can cost, send it, and turn the hold into what it did cost."""
+
+from keeptrusts.core.calls.chat import ChatRequest, body_for, texts
+from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
+from keeptrusts.core.ledger.records import Attempt as AttemptRow
+from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encode_record
+from keeptrusts.core.pricing.bound import bound_of, refuse_unbounded
+from keeptrusts.core.pricing.price import Price, cost_nanos
+from keeptrusts.core.providers.openai import Bill
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.routing.plan import Hop
+from keeptrusts.gateway.call import Call
+from keeptrusts.gateway.edition import Edition, Lane
+from keeptrusts.gateway.journal import Journal
+from keeptrusts.gateway.purse import Account, Lease
+from keeptrusts.gateway.purse_refill import Treasury
+from keeptrusts.gateway.targets import Answer
+from keeptrusts.gateway.token_count import count_tokens
+from keeptrusts.gateway.upstream import UpstreamFailed
+
+CHAT_OVERHEAD_TOKENS = 16
+"""Tokens around each text that a chat template may add, counted with an exact count of the texts."""
+
+
+class Attempt:
+    """A hold, the answer that it pays for, and how it ended. ``hold_nanos`` is the bound, held or (without
+    enforcement) only noted: it is what an attempt costs when nobody says what it used."""
+
+    __slots__ = ("_account", "_call", "_hop", "_lease", "_sent_limit", "answer", "cost_nanos", "hold_nanos", "price")
+
+    def __init__(self, call: Call, hop: Hop, price: Price | None) -> None:
+        self._call = call
+        self._hop = hop
+        self._account: Account | None = None
+        self._lease: Lease | None = None
+        self._sent_limit: int | None = None
+        self.price = price
+        self.hold_nanos = 0
+        self.cost_nanos = 0
+        self.answer: Answer
+
+    async def reserve(self, request: ChatRequest, lane: Lane, edition: Edition, treasury: Treasury) -> None:
+        """Takes the hold from the team's lease, waiting for money if need be. Raises Refused."""
+        rulebook, hop, price = edition.rulebook, self._hop, self.price
+        self._sent_limit = hop.fits_max_tokens if request.max_tokens is None else None
+        if price is None:
+            if edition.enforced:
+                raise _unpriced(hop)
+            return
+        longest = hop.longest_answer if self._sent_limit is None else self._sent_limit
+        unknown_limit = rulebook.unknown_model_output_tokens
+        bound = bound_of(request, price, longest, unknown_limit)
+        self.hold_nanos = bound.nanos
+        account = lane.account
+        if account is None:
+            return
+        refuse_unbounded(request)
+        if bound.sent_limit is not None:
+            self._sent_limit = bound.sent_limit
+        lease = treasury.purse.take(account, bound.nanos)
+        if lease is None:
+
+            def tighten() -> int:
+                read = texts(request)
+                counted = sum(count_tokens(text) for text in read) + CHAT_OVERHEAD_TOKENS * (len(read) + 1)
+                return bound_of(request, price, longest, unknown_limit, counted).nanos
+
+            lease, self.hold_nanos = await treasury.wait(
+                account,
+                bound.nanos,
+                tighten,
+                rulebook.reserve_wait_ms / 1000,
+                rulebook.max_waiting_per_wallet,
+                self._call.caller.display,
+            )
+        self._account, self._lease = account, lease
+
+    async def forward(self, request: ChatRequest, edition: Edition, journal: Journal) -> None:
+        """Notes the reserve in the journal, then sends the request. Raises UpstreamFailed(sent=False)."""
+        call, hop = self._call, self._hop
+        call.provider, call.model = hop.target.provider, hop.model
+        journal.append(
+            encode_record(
+                Reserve(
+                    call.call_id,
+                    len(call.attempts) + 1,
+                    None if self._lease is None else self._lease.lease_id,
+                    self.hold_nanos if self._lease is not None else 0,
+                    call.at_ns,
+                    call.caller.key_id,
+                    call.caller.group,
+                    call.caller.attribution,
+                    hop.target.id,
+                    hop.target.provider,
+                    hop.model,
+                    call.asked_model,
+                    None if self.price is None else self.price.version,
+                    call.request_id,
+                )
+            )
+        )
+        body = body_for(request, hop.model, self._sent_limit)
+        target = edition.targets[hop.target.id]
+        self.answer = await target.send(body, call.request_id.encode(), not request.stream, journal)
+
+    def settle(self, bill: Bill, treasury: Treasury, status: int = 200) -> None:
+        """The provider answered: its usage decides the cost, or the bound does where it says nothing usable."""
+        if bill.usage is not None:
+            cost = 0 if self.price is None else cost_nanos(self.price, bill.usage)
+            self._end("settled", cost, bill.usage, UsageSource.PROVIDER, status, None, treasury)
+        else:
+            self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, status, "no usage", treasury)
+        self._call.served_model = bill.served_model
+
+    def void(self, reason: str, treasury: Treasury, status: int | None = None) -> None:
+        """Nothing was billed: the hold goes back whole."""
+        self._end("void", 0, NO_USAGE, UsageSource.NONE, status, reason, treasury)
+
+    def fail(self, failure: UpstreamFailed, treasury: Treasury) -> None:
+        """No complete answer came: free if the provider can't have seen the request, else the hold is posted."""
+        if failure.sent:
+            self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, None, str(failure), treasury)
+        else:
+            self.void(str(failure), treasury)
+
+    def _end(
+        self,
+        outcome: AttemptOutcome,
+        cost: int,
+        usage: Usage,
+        source: UsageSource,
+        status: int | None,
+        reason: str | None,
+        treasury: Treasury,
+    ) -> None:
+        call, hop, lease = self._call, self._hop, self._lease
+        self.cost_nanos = cost
+        if self._account is not None and lease is not None:
+            treasury.purse.close(self._account, lease, self.hold_nanos, cost)
+        row = AttemptRow(
+            len(call.attempts) + 1,
+            hop.target.id,
+            hop.target.provider,
+            hop.model,
+            outcome,
+            self.hold_nanos if lease is not None else 0,
+            cost,
+            status,
+            reason,
+            None if lease is None else lease.lease_id,
+            usage,
+            source,
+            None if self.price is None else self.price.version,
+        )
+        call.attempts = (*call.attempts, row)
+        call.settles = 1
+        call.cost_nanos = cost + (call.cost_nanos or 0)
+        call.usage = usage
+        call.usage_source = source
+        call.price_version = row.price_version
+        call.unpriced = self.price is None
+
+    @property
+    def budget_remaining_nanos(self) -> int | None:
+        """What the team's budget has left after this call, as far as this node knows; None without enforcement."""
+        account = self._account
+        if account is None or account.view is None:
+            return None
+        return account.view.budget - account.spent_nanos
+
+    def give_way(self, journal: Journal) -> None:
+        """Another attempt follows: this one's end gets a record of its own."""
+        journal.append(encode_record(Close(self._call.call_id, self._call.attempts[-1])))
+        self._call.settles = 0
+
+
+def _unpriced(hop: Hop) -> Refused:
+    return Refused(
+        Reason.UNPRICED_MODEL,
+        f"The model {hop.model!r} has no price at {hop.target.provider}, so its cost can't be held against a budget: "
+        "set one with POST /v1/model-pricing.",
+        {"model": hop.model, "provider": hop.target.provider},
+    )

@@ -1,0 +1,133 @@
+"""One call's facts while it is under way: filled in step by step, and at the end turned into its one event."""
+
+import os
+from typing import Any
+
+from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
+from keeptrusts.core.identity.attribution import Attribution
+from keeptrusts.core.ids import base36
+from keeptrusts.core.ledger.records import Attempt, CallStatus, Event
+from keeptrusts.core.refusal import Refused
+from keeptrusts.gateway.caller import Caller
+from keeptrusts.gateway.refusals import BLOCKED, UPSTREAM, status_of
+
+NOBODY = Attribution()
+
+
+class CallIds:
+    """Ids for this process's calls: they sort by time, and the process's drawn tag keeps nodes apart."""
+
+    __slots__ = ("_count", "_tag")
+
+    def __init__(self) -> None:
+        self._tag = base36(int.from_bytes(os.urandom(5), "big"), 8)
+        self._count = 0
+
+    def next(self, now_ns: int) -> str:
+        """``evt_`` and hex milliseconds, the process's tag, and a counter."""
+        self._count += 1
+        return f"evt_{now_ns // 1_000_000:012x}{self._tag}{self._count:06x}"
+
+
+class Call:
+    """What is known of the call so far. ``cost_nanos`` stays None until something was sent or served."""
+
+    __slots__ = (
+        "asked_model",
+        "at_ns",
+        "attempts",
+        "cache_hit",
+        "call_id",
+        "caller",
+        "cost_nanos",
+        "http_status",
+        "model",
+        "policy_actions",
+        "price_version",
+        "provider",
+        "reason",
+        "request_id",
+        "saved_nanos",
+        "served_model",
+        "settles",
+        "started",
+        "status",
+        "stream",
+        "unpriced",
+        "usage",
+        "usage_source",
+    )
+
+    def __init__(self, call_id: str, at_ns: int, started: float, caller: Caller, request_id: str) -> None:
+        self.call_id = call_id
+        self.at_ns = at_ns
+        self.started = started
+        self.caller = caller
+        self.request_id = request_id
+        self.asked_model = ""
+        self.model = ""
+        self.provider: str | None = None
+        self.served_model: str | None = None
+        self.status: CallStatus = "ok"
+        self.reason: str | None = None
+        self.cost_nanos: int | None = None
+        self.usage: Usage = NO_USAGE
+        self.usage_source = UsageSource.NONE
+        self.price_version: str | None = None
+        self.unpriced = False
+        self.cache_hit = False
+        self.saved_nanos = 0
+        self.policy_actions: tuple[str, ...] = ()
+        self.attempts: tuple[Attempt, ...] = ()
+        self.settles = 0
+        self.stream = False
+        self.http_status = 200
+
+    def refused(self, refused: Refused) -> None:
+        """The call was not served, for this reason."""
+        self.http_status = status_of(refused)
+        self.reason = refused.reason.value
+        if refused.reason in BLOCKED:
+            self.status = "blocked"
+        elif refused.reason in UPSTREAM:
+            self.status = "upstream_error"
+        else:
+            self.status = "refused"
+
+    def event(self, now: float) -> Event:
+        """The ledger row. ``now`` is on the clock of ``started``."""
+        caller = self.caller
+        return Event(
+            self.call_id,
+            self.at_ns,
+            int((now - self.started) * 1000),
+            caller.key_id,
+            caller.group,
+            caller.attribution,
+            self.provider,
+            self.model or self.asked_model,
+            self.asked_model,
+            self.served_model,
+            self.status,
+            self.reason,
+            self.cost_nanos,
+            self.usage,
+            self.usage_source,
+            self.price_version,
+            self.unpriced,
+            self.cache_hit,
+            self.saved_nanos,
+            self.policy_actions,
+            self.attempts,
+            self.settles,
+            self.request_id,
+            self.stream,
+            self.http_status,
+        )
+
+    def __repr__(self) -> str:
+        return f"Call({self.call_id}, {self.asked_model!r}, {self.status})"
+
+
+Headers = list[tuple[bytes, bytes]]
+Message = dict[str, Any]

@@ -1,0 +1,116 @@
+"""One edition of everything that a call goes by: rules, prices, callers, targets; and the lanes made of them.
+
+A call takes the edition that is in force when it enters and keeps it to its end.
+"""
+
+from collections.abc import Mapping
+
+from keeptrusts.core.policies.judge import Judge, compile_policies
+from keeptrusts.core.pricing.price_book import PriceBook
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.routing.plan import Hop, plan
+from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.caller import Caller, Callers
+from keeptrusts.gateway.purse import Account, Purse
+from keeptrusts.gateway.targets import ReadyTarget, usable_targets
+
+MAX_LANES = 10_000
+"""Names that clients make up must not fill the memory."""
+
+
+class Lane:
+    """All that a caller's calls to one model have in common: where they go, and whose money they spend."""
+
+    __slots__ = ("account", "hops", "one_hop")
+
+    def __init__(self, hops: tuple[Hop, ...], account: Account | None) -> None:
+        self.hops = hops
+        self.account = account
+        self.one_hop = len(hops) == 1 and hops[0].fits_max_tokens is None
+
+
+class Edition:
+    """Immutable but for its lanes, which are made on demand, and the key index, which the control plane keeps current."""
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        book: PriceBook,
+        callers: Callers,
+        targets: Mapping[str, ReadyTarget],
+        environment: Mapping[str, str],
+        purse: Purse,
+        judge: Judge | None = None,
+    ) -> None:
+        self.rulebook = rulebook
+        self.book = book
+        self.callers = callers
+        self.targets = targets
+        self.judge = judge if judge is not None else compile_policies(rulebook.policies)
+        self.enforced = rulebook.wallet_enforcement
+        self._environment = environment
+        self._usable = usable_targets(rulebook.targets, environment)
+        self._purse = purse
+        self._lanes: dict[tuple[Caller, str], Lane] = {}
+
+    def with_prices(self, book: PriceBook) -> "Edition":
+        """The next edition, in which only the prices differ."""
+        return Edition(self.rulebook, book, self.callers, self.targets, self._environment, self._purse, self.judge)
+
+    def lane(self, caller: Caller, model: str) -> Lane:
+        """The lane of this caller to this model. Raises Refused: not found, not allowed, no target, no attribution."""
+        lane = self._lanes.get((caller, model))
+        if lane is None:
+            lane = self._make(caller, model)
+            if len(self._lanes) >= MAX_LANES:
+                self._lanes.clear()
+            self._lanes[caller, model] = lane
+        return lane
+
+    def _make(self, caller: Caller, model: str) -> Lane:
+        if not caller.may_use(model):
+            raise Refused(
+                Reason.MODEL_NOT_ALLOWED,
+                f"This key may not use the model {model!r}: GET /v1/models lists those that it may.",
+                {"param": "model"},
+            )
+        if self.enforced:
+            missing = caller.attribution.missing(self.rulebook.attribution_required)
+            if missing:
+                raise Refused(
+                    Reason.ATTRIBUTION_REQUIRED,
+                    f"This key is not bound to: {', '.join(missing)}. Calls without them are not served.",
+                    {"missing": missing},
+                )
+        hops = plan(self._usable, self.rulebook.model_groups, self.book, model)
+        if not hops:
+            raise self._no_target(model)
+        account = None
+        if self.enforced and caller.attribution.team is not None:
+            account = self._purse.account(caller.attribution.team)
+        return Lane(hops, account)
+
+    def _no_target(self, model: str) -> Refused:
+        if plan(self.rulebook.targets, self.rulebook.model_groups, self.book, model):
+            return Refused(
+                Reason.TARGET_UNAVAILABLE,
+                f"No target for the model {model!r} has its secret: the gateway's environment lacks it.",
+            )
+        return Refused(
+            Reason.MODEL_NOT_FOUND,
+            f"The model {model!r} is not served here: GET /v1/models lists those that are.",
+            {"param": "model"},
+        )
+
+    def models_for(self, caller: Caller) -> list[tuple[str, str]]:
+        """Every model this caller may use, with who serves it, by name."""
+        served = {group.name: "keeptrusts" for group in self.rulebook.model_groups}
+        providers = {target.provider for target in self._usable}
+        for price in self.book:
+            if price.provider in providers or "simulated" in providers:
+                served.setdefault(price.model, price.provider)
+        fixed = {target.model: target.provider for target in self._usable if target.model is not None}
+        if all(target.model is not None for target in self._usable):
+            served = {model: owner for model, owner in served.items() if owner == "keeptrusts"}
+        served.update(fixed)
+        return sorted((model, owner) for model, owner in served.items() if caller.may_use(model))

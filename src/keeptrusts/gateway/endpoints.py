@@ -1,0 +1,87 @@
+"""The gateway's doors, as one table: path and method to handler. A bare ASGI application; nothing stands in between."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.answers import Client
+from keeptrusts.gateway.caller import KnownRefused, identify
+from keeptrusts.gateway.life_of_a_call import chat_completion
+from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.refusals import JSON_TYPE
+
+Handler = Callable[[Node, dict[str, Any], Any, Any], Awaitable[None]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def list_models(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """``GET /v1/models``: the models that this key may use, in OpenAI's shape."""
+    del receive
+    client = _client(node, scope, send)
+    try:
+        edition = node.edition()
+        caller = identify(edition.callers, dict(scope["headers"]))
+    except KnownRefused as known:
+        await client.refuse(known.refused)
+        return
+    except Refused as refused:
+        node.count_unknown(refused)
+        await client.refuse(refused)
+        return
+    data = [
+        {"id": model, "object": "model", "created": 0, "owned_by": owner} for model, owner in edition.models_for(caller)
+    ]
+    await client.whole(200, [JSON_TYPE], _encode({"object": "list", "data": data}))
+
+
+async def healthz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The process is alive."""
+    del receive
+    await _client(node, scope, send).whole(200, [JSON_TYPE], b'{"status":"ok"}')
+
+
+async def readyz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Calls are served."""
+    del receive
+    status, text = (200, b'{"status":"ready"}') if node.ready else (503, b'{"status":"not ready"}')
+    await _client(node, scope, send).whole(status, [JSON_TYPE], text)
+
+
+ROUTES: dict[str, dict[str, Handler]] = {
+    "/v1/chat/completions": {"POST": chat_completion},
+    "/v1/models": {"GET": list_models},
+    "/healthz": {"GET": healthz},
+    "/readyz": {"GET": readyz},
+}
+
+CALLS_A_PROVIDER = frozenset({chat_completion})
+"""The handlers that can cost money: each goes the whole way of ``life_of_a_call.py``."""
+
+
+def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[None]]:
+    """The ASGI application of one node."""
+    routes = ROUTES
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        methods = routes.get(scope["path"])
+        handler = None if methods is None else methods.get(scope["method"])
+        if handler is not None:
+            await handler(node, scope, receive, send)
+        elif scope["type"] == "http":
+            await _client(node, scope, send).refuse(_no_such(scope, methods))
+
+    return app
+
+
+def _no_such(scope: dict[str, Any], methods: dict[str, Handler] | None) -> Refused:
+    if methods is None:
+        return Refused(Reason.ROUTE_NOT_FOUND, f"There is no {scope['path']} here. Known are: {', '.join(ROUTES)}.")
+    return Refused(Reason.METHOD_NOT_ALLOWED, f"{scope['path']} takes {', '.join(methods)}, not {scope['method']}.")
+
+
+def _client(node: Node, scope: dict[str, Any], send: Any) -> Client:
+    return Client(send, dict(scope["headers"]), "req" + node.call_ids.next(time.time_ns())[3:])

@@ -1,0 +1,152 @@
+"""The whole way of a call, from its first byte to its ledger row. Read this file first.
+
+identify, read, admit, judge, limit, look in the cache, then for each target in turn: reserve, forward, relay, settle;
+and whatever happens, record. Each step is a call into the file that owns it.
+"""
+
+import time
+from contextlib import suppress
+from typing import Any
+
+from keeptrusts.core.calls.chat import ChatRequest, parse_chat, texts
+from keeptrusts.core.ledger.records import encode_record
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.routing.plan import Hop, fitting
+from keeptrusts.gateway.answers import Client
+from keeptrusts.gateway.attempt import Attempt
+from keeptrusts.gateway.cache import cache_key
+from keeptrusts.gateway.call import Call
+from keeptrusts.gateway.caller import Caller, KnownRefused, identify
+from keeptrusts.gateway.edition import Edition, Lane
+from keeptrusts.gateway.journal import JournalFailed
+from keeptrusts.gateway.limiting import Permit, admit
+from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.refusals import UPSTREAM
+from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
+from keeptrusts.gateway.request_body import read_body
+from keeptrusts.gateway.upstream import UpstreamFailed
+
+
+async def chat_completion(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Serves one ``POST /v1/chat/completions``; whatever happens to it, the client gets one answer and the ledger one row."""
+    headers = dict(scope["headers"])
+    now_ns = time.time_ns()
+    call_id = node.call_ids.next(now_ns)
+    client = Client(send, headers, "req" + call_id[3:])
+    try:
+        edition = node.edition()
+        caller, refusal = _identified(edition, headers)
+    except Refused as refused:
+        node.count_unknown(refused)
+        await client.refuse(refused)
+        return
+    call = Call(call_id, now_ns, node.loop.time(), caller, client.request_id)
+    recorded = False
+    try:
+        if refusal is not None:
+            raise refusal
+        body = await read_body(receive, headers, edition.rulebook.max_body_bytes)
+        request = parse_chat(body)
+        call.asked_model, call.stream = request.model, request.stream
+        lane = edition.lane(caller, request.model)
+        _judge(call, edition, request, body)
+        permit = admit(caller.meters, request, edition.rulebook.default_output_tokens, node.now_s())
+        try:
+            key = cache_key(edition.rulebook.cache, caller, request) if edition.rulebook.cache.enabled else None
+            entry = node.cache.get(key, node.loop.time()) if key is not None and not client.wants_fresh else None
+            if entry is not None:
+                recorded = await relay_cached(node, call, client, request, entry)
+            else:
+                recorded = await _serve(node, edition, call, client, request, lane, permit, key)
+        finally:
+            permit.leave(call.usage.total_tokens, node.now_s())
+    except Refused as refused:
+        call.refused(refused)
+        recorded = await _record(node, call)
+        await client.refuse(refused)
+    except JournalFailed as failed:
+        recorded = True
+        await client.refuse(Refused(Reason.JOURNAL_FAILED, f"This gateway can't record calls now: {failed}"))
+    except Exception as error:
+        node.report(call, error)
+        call.refused(Refused(Reason.INTERNAL, "internal error"))
+        raise
+    finally:
+        if not recorded:
+            node.journal.append(encode_record(call.event(node.loop.time())))
+
+
+def _identified(edition: Edition, headers: dict[bytes, bytes]) -> tuple[Caller, Refused | None]:
+    try:
+        return identify(edition.callers, headers), None
+    except KnownRefused as known:
+        return known.caller, known.refused
+
+
+def _judge(call: Call, edition: Edition, request: ChatRequest, body: bytes) -> None:
+    if edition.judge is None:
+        return
+    verdict = edition.judge.check_input(body, lambda: texts(request))
+    call.policy_actions = verdict.actions
+    if verdict.blocked_by is not None:
+        raise Refused(
+            Reason.POLICY_VIOLATION,
+            f"The request was blocked by the policy {verdict.blocked_by!r}.",
+            {"policy": verdict.blocked_by, "phase": "input"},
+        )
+
+
+async def _serve(
+    node: Node,
+    edition: Edition,
+    call: Call,
+    client: Client,
+    request: ChatRequest,
+    lane: Lane,
+    permit: Permit,
+    key: bytes | None,
+) -> bool:
+    """Tries the lane's targets in order until one answers; returns whether the event is recorded already."""
+    hops = lane.hops if lane.one_hop else _fitting(lane, request)
+    for hop in hops:
+        attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling)
+        await attempt.reserve(request, lane, edition, node.treasury)
+        try:
+            await attempt.forward(request, edition, node.journal)
+            if request.stream:
+                return await relay_stream(node, call, client, request, attempt, permit, key)
+            return await relay_whole(node, call, client, attempt, permit, key)
+        except UpstreamFailed as failure:
+            attempt.fail(failure, node.treasury)
+            refused = _failed(failure)
+        except Refused as failed:
+            refused = failed
+        if hop is hops[-1] or refused.reason not in UPSTREAM:
+            raise refused
+        attempt.give_way(node.journal)
+    raise AssertionError("a lane has a hop")
+
+
+def _fitting(lane: Lane, request: ChatRequest) -> list[Hop]:
+    hops = fitting(lane.hops, request.max_tokens)
+    if not hops:
+        raise Refused(
+            Reason.INVALID_REQUEST,
+            f"No model of the group {request.model!r} takes max_tokens {request.max_tokens}.",
+            {"param": "max_tokens"},
+        )
+    return hops
+
+
+def _failed(failure: UpstreamFailed) -> Refused:
+    if failure.timed_out:
+        return Refused(Reason.UPSTREAM_TIMEOUT, f"The provider is too slow: {failure}.")
+    return Refused(Reason.UPSTREAM_ERROR, f"The provider failed: {failure}.")
+
+
+async def _record(node: Node, call: Call) -> bool:
+    """Writes the call's event; an answer that follows implies the row."""
+    node.journal.append(encode_record(call.event(node.loop.time())))
+    with suppress(JournalFailed):
+        await node.journal.written()
+    return True

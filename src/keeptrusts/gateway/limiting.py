@@ -1,0 +1,68 @@
+"""A call's passage through its limits: all scopes are looked at, then all are charged, and corrected when it ends."""
+
+from keeptrusts.core.calls.chat import ChatRequest
+from keeptrusts.core.limits.meter import Exceeded, Meter
+from keeptrusts.core.refusal import Reason, Refused
+
+BYTES_PER_TOKEN = 4
+"""A token of ordinary English is about four bytes; the estimate is corrected once the provider has counted."""
+
+
+class Permit:
+    """What the call has taken from each meter, to be corrected once when it leaves."""
+
+    __slots__ = ("_meters", "_tokens")
+
+    def __init__(self, meters: tuple[Meter, ...], tokens: int) -> None:
+        self._meters = meters
+        self._tokens = tokens
+
+    def leave(self, used_tokens: int, now_s: int) -> None:
+        """Frees the call's place, and corrects its estimate to the tokens that it used."""
+        for meter in self._meters:
+            meter.leave(self._tokens, used_tokens, now_s)
+
+    def headers(self, now_s: int) -> list[tuple[bytes, bytes]]:
+        """``x-ratelimit-*`` of the tightest limits, under the names that OpenAI's SDKs know."""
+        if not self._meters:
+            return []
+        headers = []
+        requests = [left for meter in self._meters if (left := meter.requests_left(now_s)) is not None]
+        if requests:
+            least = min(requests, key=lambda left: left.remaining)
+            headers.append((b"x-ratelimit-limit-requests", b"%d" % least.limit))
+            headers.append((b"x-ratelimit-remaining-requests", b"%d" % least.remaining))
+        tokens = [left for meter in self._meters if (left := meter.tokens_left(now_s)) is not None]
+        if tokens:
+            least = min(tokens, key=lambda left: left.remaining)
+            headers.append((b"x-ratelimit-limit-tokens", b"%d" % least.limit))
+            headers.append((b"x-ratelimit-remaining-tokens", b"%d" % least.remaining))
+        return headers
+
+
+NO_LIMITS = Permit((), 0)
+
+
+def admit(meters: tuple[Meter, ...], request: ChatRequest, default_output_tokens: int, now_s: int) -> Permit:
+    """Charges every limit of the call, or none. Raises Refused(RATE_LIMIT_EXCEEDED), naming the limit and its scope."""
+    if not meters:
+        return NO_LIMITS
+    output = request.max_tokens if request.max_tokens is not None else default_output_tokens
+    tokens = request.size_bytes // BYTES_PER_TOKEN + output * request.n
+    for meter in meters:
+        exceeded = meter.peek(tokens, now_s)
+        if exceeded is not None:
+            raise _refusal(exceeded)
+    for meter in meters:
+        meter.take(tokens, now_s)
+    return Permit(meters, tokens)
+
+
+def _refusal(exceeded: Exceeded) -> Refused:
+    return Refused(
+        Reason.RATE_LIMIT_EXCEEDED,
+        f"Rate limit exceeded for {exceeded.scope}: {exceeded.limit} is {exceeded.allowed}. "
+        f"Try again in {exceeded.retry_after_s} s.",
+        {"limit": exceeded.limit, "scope": exceeded.scope, "allowed": exceeded.allowed},
+        retry_after_s=exceeded.retry_after_s,
+    )

@@ -1,0 +1,278 @@
+"""One gateway process as a node: its journal, its money, its edition of the rules, and what keeps them current."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from keeptrusts import __version__
+from keeptrusts.core.ids import new_id
+from keeptrusts.core.ledger.records import Boot, encode_record
+from keeptrusts.core.link import Changes, Heartbeat, RegisteredControl, RegisteredGroup, Registration, Snapshot
+from keeptrusts.core.pricing.price_book import PriceBook
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.adoption import NODE_NAME, RETIRED_MARK, adopt_journals
+from keeptrusts.gateway.cache import AnswerCache
+from keeptrusts.gateway.call import Call, CallIds
+from keeptrusts.gateway.caller import Callers
+from keeptrusts.gateway.edition import Edition
+from keeptrusts.gateway.journal import Journal, machine_boot_id
+from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
+from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
+from keeptrusts.gateway.shipper import Shipper
+from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
+from keeptrusts.gateway.targets import ready_targets, usable_targets
+
+log = logging.getLogger("keeptrusts::gateway")
+
+RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+FINISH_S = 10.0
+
+_NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
+_STALE = Refused(
+    Reason.NOT_READY, "The gateway has not heard from the control plane for too long: its keys may be out of date."
+)
+
+
+class StartRefused(Exception):
+    """The gateway can't start, and why: one line for a person."""
+
+
+class Node:
+    """Everything that calls share. ``link_for`` makes a link as the operator, or is None: the gateway runs alone."""
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        environment: Mapping[str, str],
+        data_dir: Path,
+        link_for: Callable[[], Link] | None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.node_id = _fresh_id("nod")
+        self.call_ids = CallIds()
+        self.cache = AnswerCache()
+        self.unknown_keys = 0
+        self._rulebook = rulebook
+        self._environment = environment
+        self._root = data_dir / "gateway" / "journals"
+        self._snapshot_path = data_dir / "gateway" / "snapshot.json"
+        self._link_for = link_for
+        self._link = None if link_for is None else link_for()
+        self._edition: Edition | None = None
+        self._closed: Refused | None = _NOT_READY
+        self._seen_seq = 0
+        self._heard_at = self.loop.time()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
+        directory = self._root / self.node_id
+        directory.mkdir(parents=True, mode=0o700)
+        self.journal = Journal(directory, self.node_id, rulebook.durability)
+        (directory / NODE_NAME).write_text(self.node_id)
+        self.journal.append(encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns())))
+        self.treasury = Treasury(self.journal, self._link, _fresh_id, rulebook.min_slice_nanos)
+        self._shipper = None if self._link is None else Shipper(self.journal, self._link)
+
+    def edition(self) -> Edition:
+        """The edition in force. Raises Refused(NOT_READY) while there is none that may be used."""
+        if self._closed is not None:
+            raise self._closed.again()
+        assert self._edition is not None
+        return self._edition
+
+    def now_s(self) -> int:
+        """Whole seconds on the clock of the rate limits."""
+        return int(self.loop.time())
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls are served."""
+        return self._closed is None and self.journal.failure is None
+
+    def count_unknown(self, refused: Refused) -> None:
+        """A call that no known credential made: counted, and given no row, since anybody could fill the ledger with them."""
+        if refused.reason in (Reason.INVALID_KEY, Reason.MISSING_KEY):
+            self.unknown_keys += 1
+
+    def report(self, call: Call, error: Exception) -> None:
+        """Something is wrong with us: for whoever reads the log."""
+        log.error("Call %s failed inside the gateway: %s: %s", call.call_id, type(error).__name__, error)
+
+    async def start(self) -> None:
+        """Recovers what crashed nodes left, gets keys and prices, and opens. Without a control plane in reach it opens on
+        the saved snapshot, or waits for one. Raises StartRefused."""
+        if self._link is None or self._shipper is None:
+            callers = Callers(os.urandom(32), self._rulebook.groups, self._rulebook.model_allowlist)
+            await adopt_journals(self._root, self._registration(), None, time.time_ns)
+            self._open(callers, PriceBook())
+            return
+        try:
+            await self._connect(self._link)
+        except LinkDown as error:
+            log.warning("Starting without the control plane: %s", error)
+            saved = load_snapshot(self._snapshot_path)
+            if saved is not None:
+                self._use(saved.snapshot, bytes.fromhex(saved.key_pepper))
+            self._spawn(self._connect_later(self._link))
+        except LinkRefused as error:
+            raise StartRefused(
+                f"the API refused this gateway's registration ({error.status}): {error}. "
+                f"Check the token in {self._token_variable}."
+            ) from None
+        else:
+            self._spawn(self._keep_current(self._link))
+        self._shipper.start()
+        self._spawn(self._return_idle())
+
+    @property
+    def _token_variable(self) -> str:
+        return "" if self._rulebook.api is None else self._rulebook.api.token_env
+
+    async def _connect(self, link: Link) -> None:
+        assert self._link_for is not None
+        registered = await link.register(self._registration())
+        await adopt_journals(self._root, self._registration(), self._link_for, time.time_ns)
+        snapshot = await link.snapshot()
+        self._use(snapshot, bytes.fromhex(registered.key_pepper))
+        self._save(snapshot, registered.key_pepper)
+        self._heard_at = self.loop.time()
+
+    async def _connect_later(self, link: Link) -> None:
+        failures = 0
+        while True:
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            self._close_if_stale()
+            try:
+                await self._connect(link)
+                break
+            except LinkDown:
+                failures += 1
+            except LinkRefused as error:
+                failures += 1
+                log.error("The API refused this gateway's registration: %s", error)
+        log.info("Connected to the control plane.")
+        await self._keep_current(link)
+
+    def _use(self, snapshot: Snapshot, pepper: bytes) -> None:
+        callers = Callers(pepper, self._rulebook.groups, self._rulebook.model_allowlist)
+        for record in snapshot.keys:
+            callers.put(record)
+        self._seen_seq = snapshot.seq
+        self._open(callers, PriceBook(snapshot.prices))
+
+    def _open(self, callers: Callers, book: PriceBook) -> None:
+        self._edition = Edition(self._rulebook, book, callers, self._targets, self._environment, self.treasury.purse)
+        self._closed = None
+
+    async def _keep_current(self, link: Link) -> None:
+        failures = 0
+        while True:
+            try:
+                changes = await link.changes(Heartbeat(self._seen_seq, self.treasury.purse.held_nanos()))
+                self._heard_at = self.loop.time()
+                failures = 0
+                if changes.resync:
+                    await self._connect(link)
+                else:
+                    self._apply(changes)
+                if self._closed is _STALE:
+                    self._closed = None
+            except LinkDown as error:
+                if failures == 0:
+                    log.warning("The control plane is out of reach: %s", error)
+                failures += 1
+            except LinkRefused as error:
+                log.warning("The control plane does not know this gateway any more (%s): registering again.", error)
+                failures += 1
+                await self._reconnect(link)
+            if failures:
+                self._close_if_stale()
+                await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S)) - 1])
+
+    async def _reconnect(self, link: Link) -> None:
+        try:
+            await self._connect(link)
+        except (LinkDown, LinkRefused) as error:
+            log.error("Registering again failed: %s", error)
+
+    def _apply(self, changes: Changes) -> None:
+        self._seen_seq = changes.seq
+        edition = self._edition
+        assert edition is not None
+        for record in changes.keys:
+            edition.callers.put(record)
+        if changes.prices or changes.keys:
+            self._edition = edition.with_prices(edition.book.with_prices(changes.prices))
+        for wallet in changes.wallets:
+            self.treasury.wallet_changed(wallet.team_id, wallet.recall)
+
+    def _close_if_stale(self) -> None:
+        if self._closed is None and self.loop.time() - self._heard_at > self._rulebook.max_stale_s:
+            log.error("Nothing heard from the control plane for %d s: no longer serving.", self._rulebook.max_stale_s)
+            self._closed = _STALE
+
+    def _save(self, snapshot: Snapshot, pepper: str) -> None:
+        try:
+            save_snapshot(self._snapshot_path, SavedSnapshot(pepper, snapshot))
+        except OSError as error:
+            log.warning("Can't save the snapshot, so a start without the control plane would have none: %s", error)
+
+    def _registration(self) -> Registration:
+        rulebook = self._rulebook
+        return Registration(
+            node_id=self.node_id,
+            hostname=socket.gethostname(),
+            version=__version__,
+            providers=tuple(sorted({target.provider for target in rulebook.targets} | {"openai"})),
+            wallet_enforcement=rulebook.wallet_enforcement,
+            thresholds=rulebook.thresholds,
+            groups=tuple(
+                RegisteredGroup(group.name, group.wallet_team_id or group.name, group.limits)
+                for group in rulebook.groups
+            ),
+            spend_controls=tuple(
+                RegisteredControl(c.team, c.period, c.hard_cap_nanos, c.soft_cap_nanos, c.on_hard_cap)
+                for c in rulebook.spend_controls
+            ),
+        )
+
+    async def _return_idle(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_S)
+            self.treasury.return_idle()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("A background task of the gateway ended: %s: %s", type(error).__name__, error)
+            self._closed = _NOT_READY
+
+    async def stop(self) -> None:
+        """Gives every lease back and ships the journal, within a bound; what stays is shipped at the next start."""
+        self._closed = _NOT_READY
+        for task in list(self._tasks):
+            task.cancel()
+        self.treasury.return_all()
+        if self._shipper is not None and self.journal.failure is None:
+            await self.journal.written()
+            if await self._shipper.finish(FINISH_S):
+                (self.journal.directory / RETIRED_MARK).touch()
+            else:
+                log.warning("The control plane is out of reach: the rest of the journal is shipped at the next start.")
+        self.journal.close()
+        for target in self._targets.values():
+            target.close()
+
+
+def _fresh_id(prefix: str) -> str:
+    return new_id(prefix, time.time_ns() // 1_000_000, os.urandom(8))

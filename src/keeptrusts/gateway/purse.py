@@ -1,0 +1,180 @@
+"""The node's money: leases of team wallets, spent in memory without a round trip. Reserve before a call, close after it.
+
+One event loop is the only spender, so every step between two waits is atomic. What the store must know goes through the
+journal; ``purse_refill.py`` fetches more money and decides who has to be refused.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from keeptrusts.core.ledger.grant import WalletView
+from keeptrusts.core.ledger.records import CloseLease, Return, encode_record
+
+
+class Journalist(Protocol):
+    """Where the purse writes what it does."""
+
+    def append(self, record: bytes) -> None:
+        """Adds a record to the next write."""
+
+
+class Lease:
+    """A slice of one team's wallet. ``free + held + settled + returned == granted`` at every moment; nano-USD.
+
+    ``free`` may be negative after a provider billed more than its hold: the next grant fills it up.
+    """
+
+    __slots__ = ("draining", "free", "granted", "held", "lease_id", "returned", "settled", "team_id")
+
+    def __init__(self, lease_id: str, team_id: str) -> None:
+        self.lease_id = lease_id
+        self.team_id = team_id
+        self.granted = 0
+        self.free = 0
+        self.held = 0
+        self.settled = 0
+        self.returned = 0
+        self.draining = False
+
+
+class Waiter:
+    """A call that waits for money. ``tighten`` finds a smaller hold for the same call, once, if there is one."""
+
+    __slots__ = ("deadline", "future", "hold_nanos", "tighten")
+
+    def __init__(
+        self, hold_nanos: int, tighten: Callable[[], int] | None, deadline: float, future: "asyncio.Future[Lease]"
+    ) -> None:
+        self.hold_nanos = hold_nanos
+        self.tighten = tighten
+        self.deadline = deadline
+        self.future = future
+
+
+class Account:
+    """What the node holds of one team's wallet, and who waits for it."""
+
+    __slots__ = (
+        "asked_at",
+        "asking",
+        "draining",
+        "in_flight",
+        "last_slice",
+        "lease",
+        "short",
+        "team_id",
+        "touched",
+        "view",
+        "waiters",
+    )
+
+    def __init__(self, team_id: str) -> None:
+        self.team_id = team_id
+        self.lease: Lease | None = None
+        self.draining: dict[str, Lease] = {}
+        self.waiters: deque[Waiter] = deque()
+        self.asking = False
+        self.asked_at = 0.0
+        self.short = False
+        self.view: WalletView | None = None
+        self.last_slice = 0
+        self.in_flight = 0
+        self.touched = False
+
+    @property
+    def spent_nanos(self) -> int:
+        """The team's spend: what the store has posted, and what this node settled since and has not shipped."""
+        if self.view is None:
+            return 0
+        settled = self.lease.settled if self.lease is not None else 0
+        return self.view.spent + max(0, settled - self.view.lease_settled)
+
+
+class Purse:
+    """All accounts of the node. ``refill`` is called when an account runs low or a call waits for it."""
+
+    def __init__(self, journal: Journalist, refill: Callable[[Account], None]) -> None:
+        self._journal = journal
+        self._refill = refill
+        self.accounts: dict[str, Account] = {}
+
+    def account(self, team_id: str) -> Account:
+        """The team's account, empty at first."""
+        account = self.accounts.get(team_id)
+        if account is None:
+            account = self.accounts[team_id] = Account(team_id)
+        return account
+
+    def take(self, account: Account, hold_nanos: int) -> Lease | None:
+        """Holds money for a call at once, or None when it has to wait: too little, or others wait already."""
+        lease = account.lease
+        if lease is None or lease.free < hold_nanos or account.waiters:
+            return None
+        lease.free -= hold_nanos
+        lease.held += hold_nanos
+        account.in_flight += 1
+        account.touched = True
+        if lease.free * 5 < account.last_slice * 2 and not account.asking and not account.short:
+            self._refill(account)
+        return lease
+
+    def close(self, account: Account, lease: Lease, hold_nanos: int, cost_nanos: int) -> None:
+        """The call's hold becomes its cost (0: nothing was billed); what is over serves those who wait."""
+        lease.held -= hold_nanos
+        lease.settled += cost_nanos
+        lease.free += hold_nanos - cost_nanos
+        account.in_flight -= 1
+        if lease.draining:
+            if lease.held == 0:
+                self._end(account, lease)
+        elif account.waiters:
+            self.serve(account)
+        if account.waiters:
+            self._refill(account)
+
+    def serve(self, account: Account) -> None:
+        """Gives money to those who wait, first come first served, while it lasts."""
+        lease = account.lease
+        while account.waiters and lease is not None:
+            waiter = account.waiters[0]
+            if waiter.future.done():
+                account.waiters.popleft()
+                continue
+            if waiter.hold_nanos > lease.free:
+                return
+            account.waiters.popleft()
+            lease.free -= waiter.hold_nanos
+            lease.held += waiter.hold_nanos
+            account.in_flight += 1
+            waiter.future.set_result(lease)
+
+    def drain(self, account: Account) -> None:
+        """Stops spending from the lease at hand: what is free goes back now, the rest when its calls have settled."""
+        lease, account.lease = account.lease, None
+        if lease is None:
+            return
+        lease.draining = True
+        account.draining[lease.lease_id] = lease
+        if lease.held == 0:
+            self._end(account, lease)
+        elif lease.free > 0:
+            self._journal.append(encode_record(Return(lease.lease_id, lease.free)))
+            lease.returned += lease.free
+            lease.free = 0
+
+    def _end(self, account: Account, lease: Lease) -> None:
+        account.draining.pop(lease.lease_id, None)
+        self._journal.append(encode_record(CloseLease(lease.lease_id, lease.team_id)))
+
+    def held_nanos(self) -> dict[str, int]:
+        """The holds of live calls, by team: what ``reserved`` shows."""
+        held: dict[str, int] = {}
+        for account in self.accounts.values():
+            total = sum(lease.held for lease in account.draining.values())
+            if account.lease is not None:
+                total += account.lease.held
+            if total:
+                held[account.team_id] = total
+        return held

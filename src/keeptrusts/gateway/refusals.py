@@ -1,0 +1,92 @@
+"""How the gateway says no: one table from Reason to HTTP status and error type, and the one envelope that clients parse."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from keeptrusts.core.refusal import Reason, Refused
+
+REFUSALS: Mapping[Reason, tuple[int, str]] = {
+    Reason.MISSING_KEY: (401, "authentication_error"),
+    Reason.INVALID_KEY: (401, "authentication_error"),
+    Reason.KEY_REVOKED: (403, "permission_error"),
+    Reason.KEY_SUSPENDED: (403, "permission_error"),
+    Reason.KEY_EXPIRED: (403, "permission_error"),
+    Reason.ATTRIBUTION_REQUIRED: (403, "permission_error"),
+    Reason.INVALID_JSON: (400, "invalid_request_error"),
+    Reason.INVALID_REQUEST: (400, "invalid_request_error"),
+    Reason.BODY_TOO_LARGE: (413, "invalid_request_error"),
+    Reason.BODY_TOO_SLOW: (408, "invalid_request_error"),
+    Reason.MODEL_NOT_FOUND: (404, "invalid_request_error"),
+    Reason.MODEL_NOT_ALLOWED: (403, "permission_error"),
+    Reason.ROUTE_NOT_FOUND: (404, "invalid_request_error"),
+    Reason.METHOD_NOT_ALLOWED: (405, "invalid_request_error"),
+    Reason.POLICY_VIOLATION: (409, "policy_violation"),
+    Reason.RATE_LIMIT_EXCEEDED: (429, "rate_limit_error"),
+    Reason.INSUFFICIENT_BALANCE: (402, "budget_exceeded"),
+    Reason.UNPRICED_MODEL: (402, "budget_exceeded"),
+    Reason.UNBOUNDED_COST: (400, "invalid_request_error"),
+    Reason.BUDGET_UNVERIFIABLE: (503, "service_unavailable"),
+    Reason.NOT_READY: (503, "service_unavailable"),
+    Reason.JOURNAL_FAILED: (503, "service_unavailable"),
+    Reason.TARGET_UNAVAILABLE: (503, "service_unavailable"),
+    Reason.UPSTREAM_ERROR: (502, "upstream_error"),
+    Reason.UPSTREAM_TIMEOUT: (504, "upstream_error"),
+    Reason.UPSTREAM_RATE_LIMITED: (429, "rate_limit_error"),
+    Reason.UPSTREAM_REJECTED_KEY: (502, "upstream_error"),
+    Reason.INTERNAL: (500, "internal_error"),
+}
+
+FINAL = frozenset({Reason.INSUFFICIENT_BALANCE, Reason.UNPRICED_MODEL, Reason.POLICY_VIOLATION})
+"""Refusals that official SDKs must not retry by themselves: they are told so in a header."""
+
+BLOCKED = frozenset(
+    {Reason.INSUFFICIENT_BALANCE, Reason.UNPRICED_MODEL, Reason.POLICY_VIOLATION, Reason.UNBOUNDED_COST}
+)
+"""Refusals by budget or policy: their events say ``blocked``."""
+
+UPSTREAM = frozenset(
+    {
+        Reason.UPSTREAM_ERROR,
+        Reason.UPSTREAM_TIMEOUT,
+        Reason.UPSTREAM_RATE_LIMITED,
+        Reason.UPSTREAM_REJECTED_KEY,
+    }
+)
+"""Refusals that a provider caused: their events say ``upstream_error``."""
+
+RETRY_SOON_S = 1
+JSON_TYPE = (b"content-type", b"application/json")
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def status_of(refused: Refused) -> int:
+    """The HTTP status of a refusal."""
+    return REFUSALS[refused.reason][0]
+
+
+def error_body(refused: Refused) -> bytes:
+    """The error envelope: message, type, code, and details where there are any."""
+    error: dict[str, Any] = {
+        "message": refused.message,
+        "type": REFUSALS[refused.reason][1],
+        "code": refused.reason.value,
+    }
+    if refused.details:
+        error["details"] = dict(refused.details)
+    return _encode({"error": error})
+
+
+def error_headers(refused: Refused) -> list[tuple[bytes, bytes]]:
+    """What SDKs go by: when to try again, and whether at all."""
+    headers = [JSON_TYPE]
+    retry_after = refused.retry_after_s
+    if retry_after is None and REFUSALS[refused.reason][0] == 503:
+        retry_after = RETRY_SOON_S
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if refused.reason in FINAL:
+        headers.append((b"x-should-retry", b"false"))
+    return headers

@@ -1,0 +1,177 @@
+"""From the provider to the client: whole answers and streams, settled before the client can see that they are complete."""
+
+import msgspec
+
+from keeptrusts.core.calls.chat import ChatRequest
+from keeptrusts.core.calls.replay import DONE_EVENT, as_stream, assemble
+from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.ledger.records import encode_record
+from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.answers import Client, Headers, nanos_text
+from keeptrusts.gateway.attempt import Attempt
+from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
+from keeptrusts.gateway.call import Call
+from keeptrusts.gateway.limiting import Permit
+from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.refusals import JSON_TYPE, error_body
+from keeptrusts.gateway.upstream import UpstreamFailed
+
+EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+THEIR_FAULT = frozenset({408, 425})
+"""Statuses below 500 that say more about the provider's state than about the request."""
+
+
+async def relay_whole(
+    node: Node, call: Call, client: Client, attempt: Attempt, permit: Permit, key: bytes | None
+) -> bool:
+    """Relays a complete answer. Raises UpstreamFailed, or Refused for a provider's error that another may not have."""
+    content = await attempt.answer.whole()
+    status = attempt.answer.status
+    if status != 200:
+        return await _relay_error(node, call, client, attempt, status, content)
+    bill = read_reply(content)
+    if bill.usage is None and not content.lstrip()[:1] == b"{":
+        raise UpstreamFailed("its answer is not JSON", sent=True)
+    attempt.settle(bill, node.treasury)
+    if key is not None:
+        _keep(node, call, attempt, key, content)
+    node.journal.append(encode_record(call.event(node.loop.time())))
+    await node.journal.written()
+    await client.whole(200, _headers(call, attempt, permit, node, JSON_TYPE), content)
+    return True
+
+
+async def relay_stream(
+    node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
+) -> bool:
+    """Relays a stream as it comes. Its end waits for the settlement; a client that left changes nothing."""
+    answer = attempt.answer
+    await answer.head()
+    if answer.status != 200:
+        return await _relay_error(node, call, client, attempt, answer.status, await answer.whole())
+    data = await answer.read()
+    headers = [*EVENT_STREAM, *_target_headers(call)]
+    headers += permit.headers(node.now_s())
+    await client.begin(headers)
+    reader = StreamReader(show_usage=request.include_usage)
+    kept: list[bytes] | None = [] if key is not None else None
+    failure: UpstreamFailed | None = None
+    try:
+        while data:
+            out = reader.feed(data)
+            if out:
+                if kept is not None:
+                    kept.append(out)
+                await client.more(out)
+            data = await answer.read()
+    except UpstreamFailed as broken:
+        failure = broken
+    last = _settle_stream(node, call, attempt, reader, failure)
+    if key is not None and kept is not None and reader.done and sum(map(len, kept)) <= MAX_ENTRY_BYTES:
+        reply = assemble(b"".join(kept), _usage_object(call.usage))
+        if reply is not None:
+            _keep(node, call, attempt, key, reply)
+    node.journal.append(encode_record(call.event(node.loop.time())))
+    await node.journal.written()
+    await client.end(last)
+    return True
+
+
+def _settle_stream(
+    node: Node, call: Call, attempt: Attempt, reader: StreamReader, failure: UpstreamFailed | None
+) -> bytes:
+    """Turns the hold into the stream's cost; returns the bytes that tell the client how it ended."""
+    if reader.usage is not None:
+        attempt.settle(Bill(reader.usage, reader.served_model), node.treasury)
+    elif failure is not None:
+        attempt.fail(failure, node.treasury)
+    else:
+        attempt.settle(Bill(None, reader.served_model), node.treasury)
+    if reader.done:
+        return b": cost_usd=%b\n\n%b" % (nanos_text(call.cost_nanos or 0), DONE_EVENT)
+    call.status, call.reason = "interrupted", "stream_interrupted"
+    what = "the stream ended without its last event" if failure is None else str(failure)
+    refused = Refused(Reason.UPSTREAM_ERROR, f"The provider's answer broke off: {what}.")
+    broken_event = b"\n\n" if reader.rest() else b""
+    return broken_event + _error_event(refused)
+
+
+def _error_event(refused: Refused) -> bytes:
+    return b"data: " + error_body(refused) + b"\n\n"
+
+
+async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt, status: int, content: bytes) -> bool:
+    """A provider's error status. What the client caused is relayed as it is; the rest is raised as Refused."""
+    attempt.void(f"the provider answered {status}", node.treasury, status)
+    if status in (401, 403):
+        raise Refused(Reason.UPSTREAM_REJECTED_KEY, f"The provider refused this gateway's own key ({status}).")
+    if status == 429:
+        retry_after = attempt.answer.headers.get(b"retry-after", b"")
+        raise Refused(
+            Reason.UPSTREAM_RATE_LIMITED,
+            "The provider's own rate limit is reached.",
+            {"upstream_status": 429},
+            retry_after_s=int(retry_after) if retry_after.isdigit() else None,
+        )
+    if status < 400 or status >= 500 or status in THEIR_FAULT:
+        raise Refused(Reason.UPSTREAM_ERROR, f"The provider failed with status {status}.", {"upstream_status": status})
+    call.status, call.reason, call.http_status = "upstream_error", f"upstream_{status}", status
+    node.journal.append(encode_record(call.event(node.loop.time())))
+    await node.journal.written()
+    content_type = attempt.answer.headers.get(b"content-type", b"application/json")
+    await client.whole(status, [(b"content-type", content_type), *_target_headers(call)], content)
+    return True
+
+
+async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequest, entry: Cached) -> bool:
+    """An answer that was paid for before: it costs nothing, and says what it saved."""
+    call.status, call.cache_hit, call.cost_nanos, call.saved_nanos = "cached", True, 0, entry.cost_nanos
+    call.provider, call.model = entry.provider, entry.model
+    node.journal.append(encode_record(call.event(node.loop.time())))
+    await node.journal.written()
+    headers = [*_target_headers(call), (b"x-keeptrusts-cache", b"hit"), (b"x-keeptrusts-cost-usd", nanos_text(0))]
+    if not request.stream:
+        await client.whole(200, [JSON_TYPE, *headers], entry.body)
+        return True
+    await client.begin([*EVENT_STREAM, *headers])
+    events = b"".join(as_stream(msgspec.json.decode(entry.body), request.include_usage))
+    await client.end(events + DONE_EVENT)
+    return True
+
+
+def _keep(node: Node, call: Call, attempt: Attempt, key: bytes, body: bytes) -> None:
+    rules = node.edition().rulebook.cache
+    entry = Cached(body, attempt.cost_nanos, call.provider or "", call.model, node.loop.time() + rules.ttl_s)
+    node.cache.put(key, entry, rules.max_entries)
+
+
+def _usage_object(usage: Usage) -> dict[str, object]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def _target_headers(call: Call) -> Headers:
+    return [
+        (b"x-keeptrusts-provider", (call.provider or "").encode()),
+        (b"x-keeptrusts-model", header_text(call.model)),
+    ]
+
+
+def header_text(text: str) -> bytes:
+    """A name as a header's value: what a header can't hold is left out."""
+    return text.encode("ascii", "ignore") if text.isprintable() else b""
+
+
+def _headers(call: Call, attempt: Attempt, permit: Permit, node: Node, content_type: tuple[bytes, bytes]) -> Headers:
+    headers = [content_type, *_target_headers(call), (b"x-keeptrusts-cost-usd", nanos_text(call.cost_nanos or 0))]
+    remaining = attempt.budget_remaining_nanos
+    if remaining is not None:
+        headers.append((b"x-keeptrusts-budget-remaining-usd", nanos_text(remaining)))
+    headers += permit.headers(node.now_s())
+    return headers

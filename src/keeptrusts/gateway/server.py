@@ -1,0 +1,116 @@
+"""The gateway's process: binds its port, starts the node, serves until it is told to stop, and leaves in good order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import uvicorn
+from msgspec import Struct
+
+from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.endpoints import application
+from keeptrusts.gateway.node import Node, StartRefused
+from keeptrusts.gateway.remote_link import RemoteLink
+
+log = logging.getLogger("keeptrusts::gateway")
+
+KEEP_ALIVE_S = 75
+BACKLOG = 4_096
+GRACE_S = 30
+
+
+class GatewayOptions(Struct, frozen=True):
+    """What a gateway process is started with. ``environment`` holds the providers' secrets and the API's token."""
+
+    rulebook: Rulebook
+    host: str
+    port: int
+    data_dir: Path
+    environment: Mapping[str, str]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with its signals left to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises StartRefused when the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartRefused(f"can't listen on {host} port {port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def announce(rulebook: Rulebook) -> None:
+    """The start-up lines that operators look for."""
+    if rulebook.cost_tracking:
+        log.info("Cost tracking: enabled, wallet_enforcement=%s", str(rulebook.wallet_enforcement).lower())
+    else:
+        log.info("Cost tracking: disabled")
+    if rulebook.thresholds:
+        log.info("Budget alerts: %s", ", ".join(f"{t.percent}%→{t.action}" for t in rulebook.thresholds))
+    for target in rulebook.targets:
+        if target.provider == "simulated":
+            log.info("Target %s is simulated: no provider is called, and the answers mean nothing.", target.id)
+
+
+async def serve(options: GatewayOptions) -> None:
+    """Runs the gateway until SIGINT or SIGTERM. Raises StartRefused when it can't start."""
+    rulebook, api = options.rulebook, options.rulebook.api
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    listener = bind(options.host, options.port)
+    link_for = None
+    if api is not None:
+        token = options.environment.get(api.token_env)
+        if not token:
+            raise StartRefused(f"{api.token_env} is not set: the gateway needs it to register with {api.url}")
+        url, operator_token = api.url, token
+
+        def link_for() -> RemoteLink:
+            return RemoteLink(url, operator_token)
+
+    announce(rulebook)
+    node = Node(rulebook, options.environment, options.data_dir, link_for)
+    config = uvicorn.Config(
+        application(node),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    serving = loop.create_task(server.serve(sockets=[listener]))
+    try:
+        await node.start()
+        if node.ready:
+            log.info("Gateway ready")
+        await serving
+    finally:
+        server.should_exit = True
+        await serving
+        await node.stop()

@@ -1,0 +1,78 @@
+"""The simulated provider's shell: the answers of ``core/providers/simulated.py``, with its latency and its pace."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from keeptrusts.core.providers.simulated import simulate_reply, simulate_stream, simulated_fault
+from keeptrusts.core.routing.target import SimulatedSettings, Target
+from keeptrusts.gateway.journal import Journal
+from keeptrusts.gateway.token_count import count_tokens
+
+
+class SimulatedAnswer:
+    """An answer that comes from nowhere, at the pace that the settings ask for."""
+
+    def __init__(
+        self, settings: SimulatedSettings, status: int, events: Iterator[bytes], written: "asyncio.Future[None]"
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._written = written
+        self._begun = False
+        self.status = status
+        self.headers: dict[bytes, bytes] = {}
+        self.sent = True
+
+    async def head(self) -> None:
+        """Waits for the latency that the settings ask for."""
+        if self._begun:
+            return
+        self._begun = True
+        await self._written
+        if self._settings.latency_ms:
+            await asyncio.sleep(self._settings.latency_ms / 1000)
+
+    async def whole(self) -> bytes:
+        """The complete body."""
+        await self.head()
+        return b"".join(self._events)
+
+    async def read(self) -> bytes:
+        """The next event; empty at the end."""
+        await self.head()
+        if self._settings.token_interval_ms:
+            await asyncio.sleep(self._settings.token_interval_ms / 1000)
+        return next(self._events, b"")
+
+    def abandon(self) -> None:
+        """Nothing to let go of."""
+
+
+class SimulatedTarget:
+    """A provider in this process: deterministic text, honest usage, no network."""
+
+    def __init__(self, target: Target) -> None:
+        self._settings = target.simulated or SimulatedSettings()
+        self._calls = 0
+
+    async def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> SimulatedAnswer:
+        """See ReadyTarget."""
+        del request_id
+        self._calls += 1
+        settings = self._settings
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        journal.then(written.set_result, None, written.set_exception)
+        if settings.fault_every and self._calls % settings.fault_every == 0:
+            return SimulatedAnswer(settings, settings.fault_status, iter([simulated_fault(settings)]), written)
+        request = msgspec.json.decode(body)
+        now_s = int(time.time())
+        if whole:
+            reply = simulate_reply(request, settings, count_tokens, now_s)
+            return SimulatedAnswer(settings, 200, iter([reply]), written)
+        return SimulatedAnswer(settings, 200, simulate_stream(request, settings, count_tokens, now_s), written)
+
+    def close(self) -> None:
+        """See ReadyTarget."""

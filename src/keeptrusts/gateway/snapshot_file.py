@@ -1,0 +1,33 @@
+"""The last snapshot of keys and prices, kept on disk, so that a gateway can start while the control plane is away."""
+
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from keeptrusts.core.link import Snapshot
+
+
+class SavedSnapshot(Struct):
+    """``key_pepper`` is hex; the file is readable by its owner alone."""
+
+    key_pepper: str
+    snapshot: Snapshot
+
+
+def save_snapshot(path: Path, saved: SavedSnapshot) -> None:
+    """Replaces the file whole: a reader sees the old one or the new one."""
+    temporary = path.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(saved))
+    temporary.replace(path)
+
+
+def load_snapshot(path: Path) -> SavedSnapshot | None:
+    """The saved snapshot; None when there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SavedSnapshot)
+    except (OSError, msgspec.DecodeError):
+        return None

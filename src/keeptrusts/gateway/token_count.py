@@ -1,0 +1,22 @@
+"""Exact token counts, offline. The vocabulary is read when it is first needed: most calls never need it."""
+
+from functools import cache
+from typing import Any
+
+SAMPLE_BYTES = 64 * 1024
+"""Counting holds the interpreter's lock, so beyond this much text only a part is counted and the rest stays bounded."""
+
+
+@cache
+def _tokenizer() -> Any:
+    import splintr
+
+    return splintr.Tokenizer.from_pretrained("o200k_base")
+
+
+def count_tokens(text: str) -> int:
+    """Tokens of ``text`` in OpenAI's o200k vocabulary; never fewer than there are: text beyond the sample counts by bytes."""
+    if len(text) <= SAMPLE_BYTES:
+        return len(_tokenizer().encode_ordinary(text))
+    head, rest = text[:SAMPLE_BYTES], text[SAMPLE_BYTES:]
+    return len(_tokenizer().encode_ordinary(head)) + len(rest.encode())

@@ -1,0 +1,72 @@
+"""All nouns over one connection, and the store that opens them: what control works with."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from keeptrusts.store.alerts import SqlAlerts
+from keeptrusts.store.audit import SqlAudit
+from keeptrusts.store.changes import SqlChanges
+from keeptrusts.store.contracts import Connection, Database
+from keeptrusts.store.entries import SqlEntries
+from keeptrusts.store.events import SqlEvents
+from keeptrusts.store.groups import SqlGroups
+from keeptrusts.store.journals import SqlJournals
+from keeptrusts.store.leases import SqlLeases
+from keeptrusts.store.meta import SqlMeta
+from keeptrusts.store.nodes import SqlNodes
+from keeptrusts.store.prices import SqlPrices
+from keeptrusts.store.tokens import SqlTokens
+from keeptrusts.store.wallets import SqlWallets
+
+
+class Books:
+    """The nouns of one organization over one connection; satisfies contracts.Ledger."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.wallets = SqlWallets(connection)
+        self.leases = SqlLeases(connection)
+        self.journals = SqlJournals(connection)
+        self.entries = SqlEntries(connection)
+        self.events = SqlEvents(connection)
+        self.alerts = SqlAlerts(connection)
+        self.changes = SqlChanges(connection)
+        self.tokens = SqlTokens(connection)
+        self.key_use = self.tokens
+        self.prices = SqlPrices(connection)
+        self.nodes = SqlNodes(connection)
+        self.groups = SqlGroups(connection)
+        self.audit = SqlAudit(connection)
+        self.meta = SqlMeta(connection)
+
+
+class SqlStore:
+    """The store on an SQL engine; satisfies contracts.LedgerStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.on_change: Callable[[int], None] | None = None
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Books]:
+        """One transaction: everything inside happens, durably, or nothing does. Then ``on_change`` hears of its changes."""
+        async with self._database.transaction() as connection:
+            books = Books(connection)
+            yield books
+        if books.changes.newest_added and self.on_change is not None:
+            self.on_change(books.changes.newest_added)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Books]:
+        """A consistent view beside the writer."""
+        async with self._database.read() as connection:
+            yield Books(connection)
+
+    @asynccontextmanager
+    async def ledger(self) -> AsyncIterator[Books]:
+        """See contracts.LedgerStore."""
+        async with self.write() as books:
+            yield books
+
+    async def close(self) -> None:
+        """Closes the engine."""
+        await self._database.close()

@@ -1,0 +1,199 @@
+"""What the layers above ask of a store: a database that runs SQL in transactions, and the ledger's nouns on top of it.
+
+``Database`` and ``Connection`` are the seam between SQL and its engine. ``Ledger`` is what money needs, noun by noun; the
+SQL store and the in-memory one keep the same promises (``tests/store``).
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from keeptrusts.core.ledger.entry import Entry, NumberedEntry
+from keeptrusts.core.ledger.posting import LeaseBook, PeriodMovement
+from keeptrusts.core.ledger.standing import Cap, PeriodKey
+from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
+from keeptrusts.core.metering.event_row import EventRow
+from keeptrusts.core.periods import PeriodKind
+
+DEFAULT_ORG = "org_default"
+
+
+class StoreAway(Exception):
+    """The store can't answer now (locked, full, gone); trying again later may work. The message says why."""
+
+
+class Connection(Protocol):
+    """SQL with ``$1`` placeholders, one statement a call. Inside a transaction unless it came from ``Database.read``."""
+
+    async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+
+    async def execute(self, sql: str, *args: Any) -> int:
+        """Runs a statement and returns how many rows it changed."""
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Runs a statement once per row and returns how many rows changed in all."""
+
+
+class Database(Protocol):
+    """An engine. Commits are durable when ``transaction`` has ended; an exception inside rolls everything back."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """A consistent view that runs beside the writer and changes nothing."""
+
+    async def close(self) -> None: ...
+
+
+class Wallets(Protocol):
+    """Wallets, their standing budgets and spend controls, and their accounts per period."""
+
+    async def find(self, scope: str, scope_id: str) -> Wallet | None: ...
+
+    async def by_id(self, wallet_id: str) -> Wallet | None: ...
+
+    async def add(self, wallet: Wallet, at_ms: int) -> None: ...
+
+    async def budgets(self, wallet_id: str) -> dict[PeriodKind, int]:
+        """What people set, in nano-USD, by period kind."""
+
+    async def set_budget(self, wallet_id: str, kind: PeriodKind, amount_nanos: int) -> None: ...
+
+    async def caps(self, wallet_id: str) -> list[tuple[str, Cap]]:
+        """Spend controls on the wallet, each with the node that registered it."""
+
+    async def add_cap(self, wallet_id: str, node_id: str, cap: Cap) -> None: ...
+
+    async def period(self, key: PeriodKey) -> WalletPeriod | None: ...
+
+    async def add_period(self, period: WalletPeriod) -> None: ...
+
+    async def set_period_budget(self, key: PeriodKey, budget_nanos: int) -> None: ...
+
+    async def lease_out(self, key: PeriodKey, nanos: int, limit_nanos: int | None) -> bool:
+        """Raises ``leased`` if everything used and leased then still fits ``limit_nanos``; False, and no change, if not."""
+
+    async def post(self, key: PeriodKey, movement: PeriodMovement, unleased_nanos: int = 0) -> None:
+        """Adds what a batch moved."""
+
+    async def next_version(self, wallet_id: str) -> int:
+        """Raises the wallet's version and returns it."""
+
+    async def set_short(self, wallet_id: str, at_ms: int) -> None:
+        """Remembers since when a node waits for this wallet's money; 0: nobody does."""
+
+    async def short_since(self, wallet_id: str) -> int: ...
+
+    async def claim_recall(self, wallet_id: str, now_ms: int, unless_since_ms: int) -> bool:
+        """True for the one caller who may recall leases now: none has after ``unless_since_ms``."""
+
+
+class Leases(Protocol):
+    """Slices of wallets that nodes hold, and the wallet periods that each debits."""
+
+    async def find(self, lease_id: str) -> LeaseBook | None: ...
+
+    async def lines(self, lease_id: str) -> list[PeriodKey]:
+        """The periods that it debits, in their fixed order."""
+
+    async def add(self, lease: LeaseBook, lines: Sequence[PeriodKey], at_ms: int) -> None: ...
+
+    async def update(self, lease: LeaseBook) -> None: ...
+
+    async def remainder_of_others(self, wallet_id: str, node_id: str) -> int:
+        """Nano-USD in open leases of the wallet that other nodes hold."""
+
+    async def granted(self, grant_id: str) -> tuple[str, int] | None:
+        """Which lease a grant raised, and by how much; None when it moved nothing."""
+
+    async def add_grant(self, grant_id: str, lease_id: str, nanos: int, at_ms: int) -> None: ...
+
+
+class Journals(Protocol):
+    """How far each node's journal is applied, and the records that could not be."""
+
+    async def position(self, node_id: str) -> tuple[int, bytes] | None:
+        """The last applied record and the chain value there; None for a journal that never came."""
+
+    async def advance(self, node_id: str, last_seq: int, chain: bytes) -> None: ...
+
+    async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None: ...
+
+
+class Entries(Protocol):
+    """The lines of wallets' statements; only ever added to."""
+
+    async def add_all(self, entries: Sequence[Entry]) -> None: ...
+
+    async def latest(
+        self, wallet_id: str, before_number: int | None, since_ns: int, until_ns: int, limit: int
+    ) -> list[NumberedEntry]:
+        """The newest entries first, numbered below ``before_number`` where given, ``since_ns <= at < until_ns``."""
+
+
+class Events(Protocol):
+    """The event ledger; only ever added to."""
+
+    async def known(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these ids have a row already."""
+
+    async def add_all(self, rows: Sequence[EventRow]) -> None: ...
+
+
+class Alerts(Protocol):
+    """Which thresholds have fired: each once per wallet period."""
+
+    async def fired(self, key: PeriodKey) -> frozenset[str]: ...
+
+    async def add(self, key: PeriodKey, threshold: str, event_id: str, at_ns: int) -> None: ...
+
+
+class Changes(Protocol):
+    """The feed that nodes follow."""
+
+    async def add(
+        self, kind: str, subject_id: str, version: int = 0, recall: bool = False, except_node_id: str | None = None
+    ) -> None: ...
+
+    async def last_seq(self) -> int: ...
+
+
+class KeyUse(Protocol):
+    """When issued keys were last used; the first use activates a key."""
+
+    async def mark_used(self, at_ns_by_key: dict[str, int]) -> None: ...
+
+
+class Ledger(Protocol):
+    """The nouns of money inside one transaction."""
+
+    @property
+    def wallets(self) -> Wallets: ...
+
+    @property
+    def leases(self) -> Leases: ...
+
+    @property
+    def journals(self) -> Journals: ...
+
+    @property
+    def entries(self) -> Entries: ...
+
+    @property
+    def events(self) -> Events: ...
+
+    @property
+    def alerts(self) -> Alerts: ...
+
+    @property
+    def changes(self) -> Changes: ...
+
+    @property
+    def key_use(self) -> KeyUse: ...
+
+
+class LedgerStore(Protocol):
+    """Opens the ledger for one unit of work: all of it happens or none of it."""
+
+    def ledger(self) -> AbstractAsyncContextManager[Ledger]: ...

@@ -1,0 +1,44 @@
+"""SQL of journals: how far each node's records are applied, and those that could not be."""
+
+from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+
+
+class SqlJournals:
+    """See contracts.Journals."""
+
+    def __init__(self, connection: Connection, org_id: str = DEFAULT_ORG) -> None:
+        self._sql = connection
+        self._org = org_id
+
+    async def position(self, node_id: str) -> tuple[int, bytes] | None:
+        """See contracts.Journals."""
+        rows = await self._sql.fetch(
+            "SELECT last_seq, chain FROM journal WHERE org_id = $1 AND node_id = $2", self._org, node_id
+        )
+        return (rows[0][0], bytes.fromhex(rows[0][1])) if rows else None
+
+    async def advance(self, node_id: str, last_seq: int, chain: bytes) -> None:
+        """See contracts.Journals."""
+        await self._sql.execute(
+            """
+            INSERT INTO journal (org_id, node_id, last_seq, chain) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (org_id, node_id) DO UPDATE SET last_seq = excluded.last_seq, chain = excluded.chain""",
+            self._org,
+            node_id,
+            last_seq,
+            chain.hex(),
+        )
+
+    async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None:
+        """See contracts.Journals."""
+        await self._sql.execute(
+            """
+            INSERT INTO quarantine (org_id, node_id, journal_seq, record, reason, at_ms)
+            VALUES ($1, $2, $3, $4, $5, $6)""",
+            self._org,
+            node_id,
+            seq,
+            record,
+            reason,
+            at_ms,
+        )

@@ -1,0 +1,123 @@
+"""SQL of issued tokens: gateway keys and access keys, stored as keyed hashes only."""
+
+from msgspec import Struct
+
+from keeptrusts.clock import NANOS_PER_MS
+from keeptrusts.core.identity.gateway_key import KeyStatus
+from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+
+
+class TokenRow(Struct, frozen=True):
+    """A token as stored, in the order of the columns. ``attribution`` and ``allowed_models`` are JSON texts."""
+
+    token_id: str
+    token_type: str
+    digest: str
+    hint: str
+    name: str
+    description: str | None
+    status: KeyStatus
+    key_class: str | None
+    role: str | None
+    rate_limit: int | None
+    allowed_models: str | None
+    consumer_group: str | None
+    attribution: str
+    team_id: str | None
+    created_at_ms: int
+    expires_at_ms: int | None
+    last_used_at_ms: int | None
+
+
+COLUMNS = (
+    "token_id, token_type, digest, hint, name, description, status, class, role, rate_limit, allowed_models, "
+    "consumer_group, attribution, team_id, created_at_ms, expires_at_ms, last_used_at_ms"
+)
+SELECT = f"SELECT {COLUMNS} FROM token"
+
+
+class SqlTokens:
+    """Tokens of one organization."""
+
+    def __init__(self, connection: Connection, org_id: str = DEFAULT_ORG) -> None:
+        self._sql = connection
+        self._org = org_id
+
+    async def find(self, token_id: str) -> TokenRow | None:
+        """The token of this id."""
+        rows = await self._sql.fetch(f"{SELECT} WHERE org_id = $1 AND token_id = $2", self._org, token_id)
+        return TokenRow(*rows[0]) if rows else None
+
+    async def by_digest(self, digest: str) -> TokenRow | None:
+        """The token whose keyed hash this is."""
+        rows = await self._sql.fetch(f"{SELECT} WHERE org_id = $1 AND digest = $2", self._org, digest)
+        return TokenRow(*rows[0]) if rows else None
+
+    async def of_type(self, token_type: str) -> list[TokenRow]:
+        """Every token of a type, oldest first."""
+        rows = await self._sql.fetch(
+            f"{SELECT} WHERE org_id = $1 AND token_type = $2 ORDER BY token_id", self._org, token_type
+        )
+        return [TokenRow(*row) for row in rows]
+
+    async def newest(
+        self, token_type: str | None, status: str | None, team_id: str | None, now_ms: int, before_id: str, limit: int
+    ) -> list[TokenRow]:
+        """The newest first, with ids below ``before_id``; ``status`` ``expired`` means past its end and not revoked."""
+        where, args = ["org_id = $1", "token_id < $2"], [self._org, before_id]
+        for column, value in (("token_type", token_type), ("team_id", team_id)):
+            if value is not None:
+                args.append(value)
+                where.append(f"{column} = ${len(args)}")
+        rest: list[int | str] = [*args, now_ms]
+        expired = f"(status <> 'revoked' AND expires_at_ms IS NOT NULL AND expires_at_ms <= ${len(rest)})"
+        if status == "expired":
+            where.append(expired)
+        elif status is not None:
+            rest.append(status)
+            where.append(f"status = ${len(rest)} AND NOT {expired}")
+        else:
+            where.append(f"${len(rest)} >= 0")
+        rest.append(limit)
+        rows = await self._sql.fetch(
+            f"{SELECT} WHERE {' AND '.join(where)} ORDER BY token_id DESC LIMIT ${len(rest)}", *rest
+        )
+        return [TokenRow(*row) for row in rows]
+
+    async def add(self, row: TokenRow) -> None:
+        """A new token."""
+        places = ", ".join(f"${place}" for place in range(2, 19))
+        await self._sql.execute(
+            f"INSERT INTO token (org_id, {COLUMNS}) VALUES ($1, {places})",
+            self._org,
+            *(getattr(row, name) for name in TokenRow.__struct_fields__),
+        )
+
+    async def update(self, row: TokenRow) -> None:
+        """Writes what may change; the type, the digest and the times of making and use stay."""
+        await self._sql.execute(
+            """
+            UPDATE token SET name = $3, description = $4, status = $5, rate_limit = $6, allowed_models = $7,
+                consumer_group = $8, attribution = $9, team_id = $10, expires_at_ms = $11
+            WHERE org_id = $1 AND token_id = $2""",
+            self._org,
+            row.token_id,
+            row.name,
+            row.description,
+            row.status,
+            row.rate_limit,
+            row.allowed_models,
+            row.consumer_group,
+            row.attribution,
+            row.team_id,
+            row.expires_at_ms,
+        )
+
+    async def mark_used(self, at_ns_by_key: dict[str, int]) -> None:
+        """See contracts.KeyUse."""
+        await self._sql.executemany(
+            """
+            UPDATE token SET status = CASE WHEN status = 'provisioned' THEN 'active' ELSE status END, last_used_at_ms = $3
+            WHERE org_id = $1 AND token_id = $2 AND COALESCE(last_used_at_ms, -1) < $3""",
+            [(self._org, token_id, at_ns // NANOS_PER_MS) for token_id, at_ns in sorted(at_ns_by_key.items())],
+        )

@@ -1,0 +1,197 @@
+"""SQL of wallets: the budget holders, what people set, and the accounts per period."""
+
+from keeptrusts.clock import instant_at_ms, unix_ms
+from keeptrusts.core.ledger.posting import PeriodMovement
+from keeptrusts.core.ledger.standing import Cap, PeriodKey
+from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
+from keeptrusts.core.periods import PeriodKind
+from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+
+WALLET = "SELECT wallet_id, scope, scope_id, currency, zone, version FROM wallet"
+PERIOD = """
+    SELECT wallet_id, kind, start_ms, end_ms, budget_nanos, posted_nanos, leased_nanos, suspense_nanos, overrun_nanos,
+        unleased_nanos
+    FROM wallet_period"""
+ONE_PERIOD = "WHERE org_id = $1 AND wallet_id = $2 AND kind = $3 AND start_ms = $4"
+
+
+class SqlWallets:
+    """See contracts.Wallets."""
+
+    def __init__(self, connection: Connection, org_id: str = DEFAULT_ORG) -> None:
+        self._sql = connection
+        self._org = org_id
+
+    async def find(self, scope: str, scope_id: str) -> Wallet | None:
+        """The wallet of a scope (``team``) and its id."""
+        rows = await self._sql.fetch(
+            f"{WALLET} WHERE org_id = $1 AND scope = $2 AND scope_id = $3", self._org, scope, scope_id
+        )
+        return Wallet(*rows[0]) if rows else None
+
+    async def by_id(self, wallet_id: str) -> Wallet | None:
+        """The wallet of this id."""
+        rows = await self._sql.fetch(f"{WALLET} WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id)
+        return Wallet(*rows[0]) if rows else None
+
+    async def every(self) -> list[Wallet]:
+        """All wallets, by scope and id."""
+        rows = await self._sql.fetch(f"{WALLET} WHERE org_id = $1 ORDER BY scope, scope_id", self._org)
+        return [Wallet(*row) for row in rows]
+
+    async def add(self, wallet: Wallet, at_ms: int) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            """
+            INSERT INTO wallet (org_id, wallet_id, scope, scope_id, currency, zone, version, short_at_ms, recalled_at_ms,
+                created_at_ms)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8)""",
+            self._org,
+            wallet.wallet_id,
+            wallet.scope,
+            wallet.scope_id,
+            wallet.currency,
+            wallet.zone,
+            wallet.version,
+            at_ms,
+        )
+
+    async def budgets(self, wallet_id: str) -> dict[PeriodKind, int]:
+        """See contracts.Wallets."""
+        rows = await self._sql.fetch(
+            "SELECT kind, amount_nanos FROM wallet_budget WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id
+        )
+        return dict(rows)
+
+    async def set_budget(self, wallet_id: str, kind: PeriodKind, amount_nanos: int) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            """
+            INSERT INTO wallet_budget (org_id, wallet_id, kind, amount_nanos) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (org_id, wallet_id, kind) DO UPDATE SET amount_nanos = excluded.amount_nanos""",
+            self._org,
+            wallet_id,
+            kind,
+            amount_nanos,
+        )
+
+    async def caps(self, wallet_id: str) -> list[tuple[str, Cap]]:
+        """See contracts.Wallets."""
+        rows = await self._sql.fetch(
+            """
+            SELECT node_id, kind, hard_cap_nanos, soft_cap_nanos FROM spend_control
+            WHERE org_id = $1 AND wallet_id = $2 ORDER BY kind, node_id""",
+            self._org,
+            wallet_id,
+        )
+        return [(node_id, Cap(*cap)) for node_id, *cap in rows]
+
+    async def add_cap(self, wallet_id: str, node_id: str, cap: Cap) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            """
+            INSERT INTO spend_control (org_id, node_id, wallet_id, kind, hard_cap_nanos, soft_cap_nanos)
+            VALUES ($1, $2, $3, $4, $5, $6)""",
+            self._org,
+            node_id,
+            wallet_id,
+            cap.kind,
+            cap.hard_nanos,
+            cap.soft_nanos,
+        )
+
+    async def period(self, key: PeriodKey) -> WalletPeriod | None:
+        """See contracts.Wallets."""
+        rows = await self._sql.fetch(f"{PERIOD} {ONE_PERIOD}", *self._key(key))
+        if not rows:
+            return None
+        wallet_id, kind, start_ms, end_ms, *amounts = rows[0]
+        return WalletPeriod(wallet_id, kind, instant_at_ms(start_ms), instant_at_ms(end_ms), *amounts)
+
+    async def add_period(self, period: WalletPeriod) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            """
+            INSERT INTO wallet_period (org_id, wallet_id, kind, start_ms, end_ms, budget_nanos, posted_nanos, leased_nanos,
+                suspense_nanos, overrun_nanos, unleased_nanos)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+            self._org,
+            period.wallet_id,
+            period.kind,
+            unix_ms(period.start),
+            unix_ms(period.end),
+            period.budget,
+            period.posted,
+            period.leased,
+            period.suspense,
+            period.overrun,
+            period.unleased,
+        )
+
+    async def set_period_budget(self, key: PeriodKey, budget_nanos: int) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            f"UPDATE wallet_period SET budget_nanos = $5 {ONE_PERIOD}", *self._key(key), budget_nanos
+        )
+
+    async def lease_out(self, key: PeriodKey, nanos: int, limit_nanos: int | None) -> bool:
+        """See contracts.Wallets. One conditional UPDATE: the row decides, whatever was read before."""
+        raised = f"UPDATE wallet_period SET leased_nanos = leased_nanos + $5 {ONE_PERIOD}"
+        if limit_nanos is None:
+            return await self._sql.execute(raised, *self._key(key), nanos) == 1
+        guard = "posted_nanos + overrun_nanos + unleased_nanos + suspense_nanos + leased_nanos + $5 <= $6"
+        return await self._sql.execute(f"{raised} AND {guard}", *self._key(key), nanos, limit_nanos) == 1
+
+    async def post(self, key: PeriodKey, movement: PeriodMovement, unleased_nanos: int = 0) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            f"""
+            UPDATE wallet_period SET leased_nanos = leased_nanos + $5, posted_nanos = posted_nanos + $6,
+                overrun_nanos = overrun_nanos + $7, unleased_nanos = unleased_nanos + $8,
+                suspense_nanos = suspense_nanos + $9
+            {ONE_PERIOD}""",
+            *self._key(key),
+            movement.leased,
+            movement.posted,
+            movement.overrun,
+            unleased_nanos,
+            movement.suspense,
+        )
+
+    async def next_version(self, wallet_id: str) -> int:
+        """See contracts.Wallets."""
+        rows = await self._sql.fetch(
+            "UPDATE wallet SET version = version + 1 WHERE org_id = $1 AND wallet_id = $2 RETURNING version",
+            self._org,
+            wallet_id,
+        )
+        return int(rows[0][0])
+
+    async def set_short(self, wallet_id: str, at_ms: int) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute(
+            "UPDATE wallet SET short_at_ms = $3 WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id, at_ms
+        )
+
+    async def short_since(self, wallet_id: str) -> int:
+        """See contracts.Wallets."""
+        rows = await self._sql.fetch(
+            "SELECT short_at_ms FROM wallet WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id
+        )
+        return int(rows[0][0]) if rows else 0
+
+    async def claim_recall(self, wallet_id: str, now_ms: int, unless_since_ms: int) -> bool:
+        """See contracts.Wallets."""
+        claimed = await self._sql.execute(
+            """
+            UPDATE wallet SET recalled_at_ms = $3
+            WHERE org_id = $1 AND wallet_id = $2 AND recalled_at_ms <= $4""",
+            self._org,
+            wallet_id,
+            now_ms,
+            unless_since_ms,
+        )
+        return claimed == 1
+
+    def _key(self, key: PeriodKey) -> tuple[str, str, str, int]:
+        return self._org, key.wallet_id, key.kind, unix_ms(key.start)

@@ -1,0 +1,145 @@
+"""The supervisor: starts the children, waits until all are ready, starts again what dies, and stops everything in order."""
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keeptrusts.supervisor.child import Child, ending, start, stop, until_ready
+from keeptrusts.supervisor.lifeline import make_lifeline
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the supervisor waits for what. A restart's delay doubles up to its bound; a child that ran long starts anew."""
+
+    ready_timeout_s: float = 60.0
+    stop_grace_s: float = 10.0
+    restart_delay_s: float = 0.2
+    restart_delay_max_s: float = 10.0
+    ran_long_s: float = 30.0
+
+
+class Supervisor:
+    """Runs children until ``stop`` is asked for. ``say`` prints a line for people."""
+
+    def __init__(self, say: Callable[[str], None], patience: Patience = Patience()) -> None:
+        self._say = say
+        self._patience = patience
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._all_ready = False
+        self._running: dict[str, Process] = {}
+        self._lifeline_fd = -1
+
+    def stop(self) -> None:
+        """Asks for an end in order; asked again, for an end at once."""
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    async def run(self, children: Sequence[Child], then: Callable[[], Awaitable[Sequence[Child]]]) -> int:
+        """Returns the exit code: 0 after ``stop``, 1 when a child could not be made ready.
+
+        ``then`` is awaited when all are ready, and answers with the children to start after that.
+        """
+        read_end, write_end = make_lifeline()
+        self._lifeline_fd = read_end
+        keepers = [asyncio.create_task(self._keep(child)) for child in children]
+        try:
+            code = await self._until_stopped(children, keepers, then)
+        finally:
+            self._stopping.set()
+            await self._stop_all()
+            await asyncio.gather(*keepers)
+            os.close(write_end)
+            os.close(read_end)
+        return code
+
+    async def _until_stopped(
+        self,
+        children: Sequence[Child],
+        keepers: list[asyncio.Task[None]],
+        then: Callable[[], Awaitable[Sequence[Child]]],
+    ) -> int:
+        if not await self._made_ready(children, keepers):
+            return 0 if self._stopping.is_set() else 1
+        self._all_ready = True
+        keepers += [asyncio.create_task(self._keep(child)) for child in await then()]
+        await self._stopping.wait()
+        return 0
+
+    async def _made_ready(self, children: Sequence[Child], keepers: Sequence[asyncio.Task[None]]) -> bool:
+        """True when all children are ready; False when one ended first, time ran out or a stop was asked for."""
+        probes = {asyncio.create_task(until_ready(child)): child.name for child in children}
+        ready = asyncio.gather(*probes)
+        stopping = asyncio.create_task(self._stopping.wait())
+        whatever_comes_first: set[asyncio.Future[Any]] = {ready, stopping, *keepers}
+        try:
+            await asyncio.wait(
+                whatever_comes_first,
+                timeout=self._patience.ready_timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if ready.done():
+                return True
+            late = [name for probe, name in probes.items() if not probe.done()]
+            if not self._stopping.is_set() and not any(keeper.done() for keeper in keepers):
+                self._say(f"{' and '.join(late)} not ready after {self._patience.ready_timeout_s:g} s: stopping")
+            return False
+        finally:
+            ready.cancel()
+            stopping.cancel()
+            await asyncio.gather(ready, stopping, return_exceptions=True)
+
+    async def _keep(self, child: Child) -> None:
+        """Keeps one child running. Ends when a stop is asked for, or the child is not to be started again."""
+        patience, delay_s = self._patience, self._patience.restart_delay_s
+        clock = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            started_s = clock.time()
+            how = await self._lived(child)
+            if self._stopping.is_set() or not child.kept:
+                return
+            if not self._all_ready:
+                self._say(f"{child.name} ended before it was ready ({how}): stopping")
+                return
+            if clock.time() - started_s >= patience.ran_long_s:
+                delay_s = patience.restart_delay_s
+            self._say(f"{child.name} ended ({how}): starting it again in {delay_s:g} s")
+            await self._pause(delay_s)
+            delay_s = min(delay_s * 2, patience.restart_delay_max_s)
+
+    async def _lived(self, child: Child) -> str:
+        """Runs the child once, to its end; says how it ended."""
+        try:
+            process = self._running[child.name] = await start(child, self._lifeline_fd)
+        except OSError as trouble:
+            return f"not started: {trouble.strerror}"
+        if self._stopping.is_set():
+            # Asked to stop while it was being started: whoever stops the others has not seen this one.
+            await stop(process, self._hurry, self._patience.stop_grace_s)
+        return ending(await process.wait())
+
+    async def _pause(self, delay_s: float) -> None:
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _stop_all(self) -> None:
+        """Stops the children, the last one first: who was started on top of another ends before it."""
+        for name, process in reversed(self._running.items()):
+            if not await stop(process, self._hurry, self._patience.stop_grace_s):
+                self._say(f"{name} did not stop in time and was killed")
+
+
+def stop_on_signals(supervisor: Supervisor) -> None:
+    """Lets Ctrl-C, SIGTERM and a closed terminal stop the supervisor; the second of them at once."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, supervisor.stop)

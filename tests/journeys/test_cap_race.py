@@ -1,0 +1,73 @@
+"""A thousand callers at a wallet that affords a few hundred: never overspent by the provider's count, and all but 1 % used."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.books import allocate, balance, issue_key, nanos, nothing_held, settled_events
+from tests.journeys.crowd import ask_together, chat_bytes
+from tests.journeys.processes import until
+from tests.journeys.product import running_product
+
+pytestmark = pytest.mark.xdist_group("journeys-race")
+
+CALLERS = 1_000
+AFFORDED = 300
+COST_NANOS = 14 * 150 + 25 * 600
+BUDGET_NANOS = AFFORDED * COST_NANOS
+PROMPT = "Write a short haiku about cloud computing."
+
+
+def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Path) -> None:
+    with running_product(tmp_path) as product:
+        key = issue_key(product, "team_race")
+        allocate(product, "team_race", f"{BUDGET_NANOS / 1e9:.9f}")
+        request = chat_bytes("gpt-4o-mini", PROMPT, key.headers, max_tokens=25)
+        answers = ask_together(product.gateway_port, [request] * CALLERS)
+
+        assert set(Counter(answer.status for answer in answers)) == {200, 402}
+        truth = product.truth()
+        truth_nanos = sum(served.cost_nanos for served in truth)
+        assert truth_nanos <= BUDGET_NANOS, "the provider bills more than the wallet had"
+        assert truth_nanos >= BUDGET_NANOS * 0.99, f"only {truth_nanos / BUDGET_NANOS:.2%} of the budget was used"
+
+        rows = {event["request_id"]: event for event in settled_events(product, CALLERS, 30.0, team_id="team_race")}
+        assert rows.keys() == {answer.headers["x-request-id"] for answer in answers}, "one row per call, no other"
+        for answer in answers:
+            row = rows[answer.headers["x-request-id"]]
+            if answer.status == 200:
+                assert (row["status"], nanos(row["cost_usd"])) == ("ok", COST_NANOS)
+                assert answer.json["usage"]["total_tokens"] == 39
+            else:
+                assert (row["status"], row["cost"]) == ("blocked", None)
+                assert_refusal(answer.error)
+        assert {served.request_id for served in truth} == {i for i, row in rows.items() if row["status"] == "ok"}
+
+        assert nanos(nothing_held(product, "team_race")["spent"]) == truth_nanos
+        assert_holds_were_small(rows)
+        assert product.gateway.stop() == 0
+        until(lambda: nanos(balance(product, "team_race")["leased"]) == 0, "the stopped gateway's leases returned")
+        after = balance(product, "team_race")
+        assert nanos(after["spent"]) == truth_nanos
+        assert nanos(after["available"]) == BUDGET_NANOS - truth_nanos
+
+
+def assert_refusal(error: dict[str, object]) -> None:
+    """The 402 body: these keys and no others, and figures that make sense of the refusal."""
+    assert set(error) == {"message", "type", "code", "details"}
+    assert error["message"] == "Budget exceeded for consumer group: race"
+    assert (error["type"], error["code"]) == ("budget_exceeded", "insufficient_balance")
+    details = error["details"]
+    assert isinstance(details, dict)
+    assert set(details) == {"team", "budget", "spent", "estimated_cost"}
+    assert details["team"] == "race"
+    assert nanos(details["budget"]) == BUDGET_NANOS
+    assert 0 <= nanos(details["spent"]) <= BUDGET_NANOS
+    assert nanos(details["estimated_cost"]) > 0
+
+
+def assert_holds_were_small(rows: dict[str, dict[str, object]]) -> None:
+    """The 99 % are promised for holds of at most 1 % of the budget; the attempts say what was held."""
+    holds = [attempt["hold_usd"] for row in rows.values() for attempt in row["attempts"] if "hold_usd" in attempt]  # type: ignore[attr-defined]
+    assert all(nanos(hold) <= BUDGET_NANOS // 100 for hold in holds)
