@@ -31,7 +31,7 @@ lint: $(READY)  # all of check but the tests
 	$(BIN)/python docs/generate.py --check
 
 bench: $(READY)  # this gateway beside its peers; results in bench/RESULTS.md
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench.run $(ARGS)
 
 fmt: $(READY)  # lay out the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -69,8 +69,8 @@ class AnswerReader:
         return raw if self._end != _UNKNOWN else _unchunk(raw)
 
     def excerpt(self) -> str:
-        """The beginning of the answer, for an error message."""
-        return self._buffer[:400].decode(errors="replace")
+        """The beginning of the answer on one line, for an error message."""
+        return " ".join(self._buffer[:400].decode(errors="replace").split())
 
     def _read_head(self) -> bool:
         head_end = self._buffer.find(b"\r\n\r\n")

@@ -29,6 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("paced", Ask(stream=True, paced=True), 3.0, units=STREAM_EVENTS),
     Scenario("alone", Ask(stream=True), 1.5, connections=1),
     Scenario("long prompt", Ask(long_prompt=True), 2.0),
-    Scenario("sdk headers", Ask(sdk_headers=True), 2.0),
+    # The SDK accepts gzip, and a gateway that compresses would be told wrong; none of these two does.
+    Scenario("sdk headers", Ask(sdk_headers=True), 2.0, only=frozenset({OURS, BASELINE})),
     Scenario("open loop", Ask(), 4.0, open_loop=True, only=frozenset({OURS, BASELINE, NOTHING_BETWEEN})),
 )

@@ -2,7 +2,7 @@
 
 from bench.peers.direct import DIRECT
 from bench.peers.gateway import Gateway
-from bench.peers.keeptrusts import CACHE_HIT, KEEPTRUSTS, OUTPUT_FILTER
+from bench.peers.keeptrusts import CACHE_HIT, KEEPTRUSTS
 from bench.peers.litellm import LITELLM
 from bench.peers.nginx import NGINX, SATURATED
 from bench.peers.portkey import PORTKEY
@@ -12,7 +12,6 @@ from bench.peers.tensorzero import TENSORZERO
 FIELD: tuple[Gateway, ...] = (
     KEEPTRUSTS,
     CACHE_HIT,
-    OUTPUT_FILTER,
     NGINX,
     SATURATED,
     DIRECT,

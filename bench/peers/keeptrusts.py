@@ -6,8 +6,8 @@ The API is not the data plane: it runs on the load's core and is not counted, bu
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from importlib.metadata import version
@@ -67,7 +67,6 @@ policies:
   - name: content-filter
     type: content_filter
     action: flag
-    phase: {phase}
     config:
       categories:
         - hate
@@ -91,10 +90,10 @@ def _program() -> Path:
 
 
 @contextmanager
-def _serve(site: Site, *, phase: str = "input", cache: bool = False) -> Iterator[Running]:
+def _serve(site: Site, *, cache: bool = False) -> Iterator[Running]:
     api_port, port = free_port(), free_port()
     config = site.folder / "policy-config.yaml"
-    settings = {"provider_url": site.provider_url, "api_port": api_port, "key": _KEY, "team": _TEAM, "phase": phase}
+    settings = {"provider_url": site.provider_url, "api_port": api_port, "key": _KEY, "team": _TEAM}
     config.write_text(_CONFIG.format(**settings) + (_CACHE if cache else ""))
     secrets = {"OPENAI_API_KEY": "none", "KEEPTRUSTS_API_TOKEN": _TOKEN}
     environment = bare_environment(site.folder, {**secrets, "KEEPTRUSTS_API_URL": f"http://127.0.0.1:{api_port}"})
@@ -157,13 +156,14 @@ def _authorization() -> dict[str, str]:
     return {"authorization": f"Bearer {_TOKEN}", "content-type": "application/json"}
 
 
-def _variant(name: str, about: str, **how: object) -> Gateway:
-    serve: Callable[[Site], AbstractContextManager[Running]] = partial(_serve, **how)  # type: ignore[arg-type]
-    return Gateway(name, about, _install, serve, frozenset({"call"}), cached=bool(how.get("cache")))
-
-
 KEEPTRUSTS = Gateway(
     "keeptrusts", "key, attribution, limits, policy, wallet, journal, event for every call", _install, _serve
 )
-CACHE_HIT = _variant("keeptrusts, cache hit", "the same, answered from the team's cache", cache=True)
-OUTPUT_FILTER = _variant("keeptrusts, output filter", "the same, with the policy on answers too", phase="both")
+CACHE_HIT = Gateway(
+    "keeptrusts, cache hit",
+    "the same, answered from the team's cache",
+    _install,
+    partial(_serve, cache=True),
+    frozenset({"call"}),
+    cached=True,
+)

@@ -1,4 +1,7 @@
-"""Portkey's open-source gateway on Node: forwards by headers; no budgets, nothing recorded."""
+"""Portkey's open-source gateway on Node: forwards by headers; no budgets, nothing recorded.
+
+Its lock holds @hono/node-server at 1.13: with later ones every stream ends in a 500 (Portkey-AI/gateway issue 1389).
+"""
 
 import shutil
 from collections.abc import Iterator

@@ -44,7 +44,7 @@ def wait_until_right(address: Address, child: Child, asks: Sequence[Ask] = (Ask(
             if child.exit_code is not None:
                 raise NotAvailable(f"exited with {child.exit_code} at start: {_last_lines(child)}")
             if time.monotonic() > deadline:
-                raise NotAvailable(f"no right answer within {_READY_S:.0f} s; it said: {' '.join(said.split())[:300]}")
+                raise NotAvailable(f"no right answer within {_READY_S:.0f} s; it said: {said[:300]}")
             time.sleep(0.02)
 
 

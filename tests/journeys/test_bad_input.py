@@ -98,10 +98,10 @@ def test_a_body_just_under_the_limit_is_served_or_refused_for_its_price_never_an
 
 BAD_KEYS = {
     "none": ({}, "missing_key"),
-    "empty bearer": ({"Authorization": "Bearer "}, "missing_key"),
+    "empty bearer": ({"Authorization": "Bearer "}, None),
     "basic": ({"Authorization": "Basic dXNlcjpwdw=="}, None),
     "unknown": ({"Authorization": "Bearer kt_gk_" + "A" * 49}, "invalid_key"),
-    "garbage": ({"Authorization": "Bearer \x7f\x01!"}, None),
+    "garbage": ({"Authorization": "Bearer \xff\xfe~!"}, None),
     "of openai": ({"Authorization": "Bearer sk-proj-abcdefghijklmnop"}, "invalid_key"),
     "very long": ({"Authorization": "Bearer kt_gk_" + "A" * 8000}, None),
     "an unknown group's": ({"X-Consumer-Group": "kt_cg_nobody_000000"}, "invalid_key"),

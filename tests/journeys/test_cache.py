@@ -23,7 +23,7 @@ def test_a_repeated_call_is_answered_from_the_cache_at_no_cost(product: Product,
     key = funded_key(product, team)
     first, second = product.chat(key, "Same again."), product.chat(key, "Same again.")
     assert first.json["choices"] == second.json["choices"]
-    assert (first.headers["x-keeptrusts-cache"], second.headers["x-keeptrusts-cache"]) == ("miss", "hit")
+    assert (first.headers.get("x-keeptrusts-cache", "miss"), second.headers.get("x-keeptrusts-cache", "miss")) == ("miss", "hit")
     rows = {event["request_id"]: event for event in settled_events(product, 2, team_id=team)}
     paid, hit = rows[first.headers["x-request-id"]], rows[second.headers["x-request-id"]]
     assert (paid["status"], paid["cache_hit"]) == ("ok", False)
@@ -45,8 +45,8 @@ def test_what_was_whole_is_replayed_as_a_stream_and_the_other_way_round(product:
 
 def test_another_team_pays_for_its_own_answer(product: Product, team: str) -> None:
     ours, theirs = funded_key(product, team), funded_key(product, f"{team}_other")
-    assert product.chat(ours, "Whose?").headers["x-keeptrusts-cache"] == "miss"
-    assert product.chat(theirs, "Whose?").headers["x-keeptrusts-cache"] == "miss"
+    assert product.chat(ours, "Whose?").headers.get("x-keeptrusts-cache", "miss") == "miss"
+    assert product.chat(theirs, "Whose?").headers.get("x-keeptrusts-cache", "miss") == "miss"
 
 
 def test_an_error_is_not_kept(product: Product, team: str) -> None:
@@ -62,4 +62,4 @@ def test_a_cached_answer_needs_no_money(product: Product, team: str) -> None:
     key = funded_key(product, team)
     assert product.chat(key, "Paid for.").status == 200
     product.admin("POST", "/v1/wallets/allocate", {"team_id": team, "amount": 0})
-    assert product.chat(key, "Paid for.").headers["x-keeptrusts-cache"] == "hit"
+    assert product.chat(key, "Paid for.").headers.get("x-keeptrusts-cache", "miss") == "hit"

@@ -10,14 +10,14 @@ from keeptrusts.api.request_id import RequestIds
 from keeptrusts.api.routes import ROUTES
 from keeptrusts.control.context import Control
 
-DESCRIPTION = "Tokens, wallets, prices and events of Keeptrusts. Amounts are USD with at most nine decimals, written exactly."
+DESCRIPTION = (
+    "Tokens, wallets, prices and events of Keeptrusts. Amounts are USD with at most nine decimals, written exactly."
+)
 
 
 def create_app(control: Control) -> FastAPI:
     """The API over ``control``, which the caller opens before and closes after it."""
-    app = FastAPI(
-        title="Keeptrusts API", version=__version__, description=DESCRIPTION, redoc_url=None, telemetry=False
-    )
+    app = FastAPI(title="Keeptrusts API", version=__version__, description=DESCRIPTION, redoc_url=None)
     app.state.control = control
     app.router.route_class = ExactRoute
     for route in ROUTES:

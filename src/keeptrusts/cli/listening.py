@@ -1,11 +1,13 @@
 """Addresses to listen at: `--port` is this machine alone, `--listen` says where else; and whether an address is free."""
 
+import errno
 import socket
 from typing import NamedTuple
 
 from keeptrusts.cli.failure import SAID_NO, Failure
 
 LOOPBACK = "127.0.0.1"
+BACKLOG = 2_048
 
 
 class Address(NamedTuple):
@@ -31,24 +33,32 @@ def address(port: int | None, listen: str | None, default_port: int) -> Address:
     return Address(host, int(number))
 
 
-def must_be_free(at: Address) -> None:
-    """Raises Failure with one clear line when nobody can listen there now."""
+def bound(at: Address) -> socket.socket:
+    """A socket that listens there. Raises Failure with one clear line when nobody can."""
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
             at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-            probe.listen(1)
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
     except OSError as trouble:
         raise Failure(cannot_listen(at, trouble), SAID_NO) from None
+    return listener
+
+
+def must_be_free(at: Address) -> None:
+    """Raises Failure when nobody can listen there now."""
+    bound(at).close()
 
 
 def cannot_listen(at: Address, trouble: OSError) -> str:
     """Why nobody can listen there, and what to do."""
-    import errno
-
     if trouble.errno == errno.EADDRINUSE:
         return f"port {at.port} on {at.host} is in use: stop what listens there, or choose another port"
     if trouble.errno == errno.EACCES:

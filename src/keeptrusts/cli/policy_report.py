@@ -37,7 +37,7 @@ def summary_lines(rulebook: Rulebook) -> list[str]:
         "Model groups": [group.name for group in rulebook.model_groups],
         "Spend controls": [f"{control.team} ({control.period})" for control in rulebook.spend_controls],
         "Policies": [f"{policy.name} ({policy.type}, {policy.action})" for policy in rulebook.policies],
-        "Budget alerts": [f"{threshold.percent}%→{threshold.action}" for threshold in rulebook.thresholds],
+        "Budget alerts": [f"{threshold.percent}% {threshold.action}" for threshold in rulebook.thresholds],
     }
     lines = [_row(name, items) for name, items in rows.items()]
     enforcement = "on: wallets are limits" if rulebook.wallet_enforcement else "off"

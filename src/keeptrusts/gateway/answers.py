@@ -1,13 +1,14 @@
 """What the client gets: whole answers, streams and refusals, with our headers on each."""
 
-from typing import Any
+import re
 
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.refusal import Refused
 from keeptrusts.gateway.refusals import error_body, error_headers, status_of
+from keeptrusts.gateway.wire import Headers, Wire
 
 MAX_REQUEST_ID_BYTES = 128
-Headers = list[tuple[bytes, bytes]]
+_PRINTABLE = re.compile(rb"[!-~]+")
 
 
 def nanos_text(nanos: int) -> bytes:
@@ -19,13 +20,12 @@ def nanos_text(nanos: int) -> bytes:
 class Client:
     """The other end of one call."""
 
-    __slots__ = ("_send", "request_id", "started", "wants_fresh")
+    __slots__ = ("_wire", "request_id", "wants_fresh")
 
-    def __init__(self, send: Any, headers: dict[bytes, bytes], own_id: str) -> None:
-        self._send = send
-        self.started = False
+    def __init__(self, wire: Wire, headers: dict[bytes, bytes], own_id: str) -> None:
+        self._wire = wire
         given = headers.get(b"x-request-id")
-        if given is not None and len(given) <= MAX_REQUEST_ID_BYTES and given.isascii():
+        if given is not None and len(given) <= MAX_REQUEST_ID_BYTES and _PRINTABLE.fullmatch(given):
             self.request_id = given.decode()
         else:
             self.request_id = own_id
@@ -34,25 +34,21 @@ class Client:
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Sends a complete answer."""
-        headers.append((b"content-length", b"%d" % len(body)))
         headers.append((b"x-request-id", self.request_id.encode()))
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        await self._wire.whole(status, headers, body)
 
     async def begin(self, headers: Headers) -> None:
         """Begins a stream."""
         headers.append((b"x-request-id", self.request_id.encode()))
-        self.started = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._wire.begin(headers)
 
     async def more(self, data: bytes) -> None:
         """Sends some of a stream; waits while the client is slower than we are."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._wire.more(data)
 
     async def end(self, data: bytes) -> None:
         """Sends the last bytes of a stream."""
-        await self._send({"type": "http.response.body", "body": data})
+        await self._wire.end(data)
 
     async def refuse(self, refused: Refused) -> None:
         """Says no."""

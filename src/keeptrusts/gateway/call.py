@@ -1,7 +1,6 @@
 """One call's facts while it is under way: filled in step by step, and at the end turned into its one event."""
 
 import os
-from typing import Any
 
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.identity.attribution import Attribution
@@ -17,16 +16,21 @@ NOBODY = Attribution()
 class CallIds:
     """Ids for this process's calls: they sort by time, and the process's drawn tag keeps nodes apart."""
 
-    __slots__ = ("_count", "_tag")
+    __slots__ = ("_count", "_ms", "_prefix", "_tag")
 
     def __init__(self) -> None:
         self._tag = base36(int.from_bytes(os.urandom(5), "big"), 8)
         self._count = 0
+        self._ms = 0
+        self._prefix = ""
 
     def next(self, now_ns: int) -> str:
         """``evt_`` and hex milliseconds, the process's tag, and a counter."""
         self._count += 1
-        return f"evt_{now_ns // 1_000_000:012x}{self._tag}{self._count:06x}"
+        ms = now_ns // 1_000_000
+        if ms != self._ms:
+            self._ms, self._prefix = ms, f"evt_{ms:012x}{self._tag}"
+        return f"{self._prefix}{self._count:06x}"
 
 
 class Call:
@@ -127,7 +131,3 @@ class Call:
 
     def __repr__(self) -> str:
         return f"Call({self.call_id}, {self.asked_model!r}, {self.status})"
-
-
-Headers = list[tuple[bytes, bytes]]
-Message = dict[str, Any]

@@ -146,7 +146,7 @@ class Callers:
         meter = self._meters.get(scope)
         if meter is None:
             meter = self._meters[scope] = Meter(scope, limits)
-        meter.limits = limits
+        meter.set_limits(limits)
         return (meter,)
 
 

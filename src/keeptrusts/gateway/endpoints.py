@@ -12,6 +12,7 @@ from keeptrusts.gateway.caller import KnownRefused, identify
 from keeptrusts.gateway.life_of_a_call import chat_completion
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_TYPE
+from keeptrusts.gateway.wire import Wire
 
 Handler = Callable[[Node, dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -20,8 +21,7 @@ _encode = msgspec.json.Encoder().encode
 
 async def list_models(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """``GET /v1/models``: the models that this key may use, in OpenAI's shape."""
-    del receive
-    client = _client(node, scope, send)
+    client = _client(node, scope, receive, send)
     try:
         edition = node.edition()
         caller = identify(edition.callers, dict(scope["headers"]))
@@ -40,15 +40,13 @@ async def list_models(node: Node, scope: dict[str, Any], receive: Any, send: Any
 
 async def healthz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """The process is alive."""
-    del receive
-    await _client(node, scope, send).whole(200, [JSON_TYPE], b'{"status":"ok"}')
+    await _client(node, scope, receive, send).whole(200, [JSON_TYPE], b'{"status":"ok"}')
 
 
 async def readyz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Calls are served."""
-    del receive
     status, text = (200, b'{"status":"ready"}') if node.ready else (503, b'{"status":"not ready"}')
-    await _client(node, scope, send).whole(status, [JSON_TYPE], text)
+    await _client(node, scope, receive, send).whole(status, [JSON_TYPE], text)
 
 
 ROUTES: dict[str, dict[str, Handler]] = {
@@ -72,7 +70,7 @@ def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[No
         if handler is not None:
             await handler(node, scope, receive, send)
         elif scope["type"] == "http":
-            await _client(node, scope, send).refuse(_no_such(scope, methods))
+            await _client(node, scope, receive, send).refuse(_no_such(scope, methods))
 
     return app
 
@@ -83,5 +81,5 @@ def _no_such(scope: dict[str, Any], methods: dict[str, Handler] | None) -> Refus
     return Refused(Reason.METHOD_NOT_ALLOWED, f"{scope['path']} takes {', '.join(methods)}, not {scope['method']}.")
 
 
-def _client(node: Node, scope: dict[str, Any], send: Any) -> Client:
-    return Client(send, dict(scope["headers"]), "req" + node.call_ids.next(time.time_ns())[3:])
+def _client(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> Client:
+    return Client(Wire(scope, receive, send), dict(scope["headers"]), "req" + node.call_ids.next(time.time_ns())[3:])

@@ -25,6 +25,7 @@ from keeptrusts.gateway.refusals import UPSTREAM
 from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body
 from keeptrusts.gateway.upstream import UpstreamFailed
+from keeptrusts.gateway.wire import Wire
 
 
 async def chat_completion(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -32,7 +33,8 @@ async def chat_completion(node: Node, scope: dict[str, Any], receive: Any, send:
     headers = dict(scope["headers"])
     now_ns = time.time_ns()
     call_id = node.call_ids.next(now_ns)
-    client = Client(send, headers, "req" + call_id[3:])
+    wire = Wire(scope, receive, send)
+    client = Client(wire, headers, "req" + call_id[3:])
     try:
         edition = node.edition()
         caller, refusal = _identified(edition, headers)
@@ -45,7 +47,7 @@ async def chat_completion(node: Node, scope: dict[str, Any], receive: Any, send:
     try:
         if refusal is not None:
             raise refusal
-        body = await read_body(receive, headers, edition.rulebook.max_body_bytes)
+        body = await read_body(wire, headers, edition.rulebook.max_body_bytes)
         request = parse_chat(body)
         call.asked_model, call.stream = request.model, request.stream
         lane = edition.lane(caller, request.model)

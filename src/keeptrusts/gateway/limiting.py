@@ -1,7 +1,7 @@
 """A call's passage through its limits: all scopes are looked at, then all are charged, and corrected when it ends."""
 
 from keeptrusts.core.calls.chat import ChatRequest
-from keeptrusts.core.limits.meter import Exceeded, Meter
+from keeptrusts.core.limits.meter import Exceeded, Left, Meter
 from keeptrusts.core.refusal import Reason, Refused
 
 BYTES_PER_TOKEN = 4
@@ -24,20 +24,25 @@ class Permit:
 
     def headers(self, now_s: int) -> list[tuple[bytes, bytes]]:
         """``x-ratelimit-*`` of the tightest limits, under the names that OpenAI's SDKs know."""
-        if not self._meters:
-            return []
         headers = []
-        requests = [left for meter in self._meters if (left := meter.requests_left(now_s)) is not None]
-        if requests:
-            least = min(requests, key=lambda left: left.remaining)
-            headers.append((b"x-ratelimit-limit-requests", b"%d" % least.limit))
-            headers.append((b"x-ratelimit-remaining-requests", b"%d" % least.remaining))
-        tokens = [left for meter in self._meters if (left := meter.tokens_left(now_s)) is not None]
-        if tokens:
-            least = min(tokens, key=lambda left: left.remaining)
-            headers.append((b"x-ratelimit-limit-tokens", b"%d" % least.limit))
-            headers.append((b"x-ratelimit-remaining-tokens", b"%d" % least.remaining))
+        requests = tightest([meter.requests_left(now_s) for meter in self._meters])
+        if requests is not None:
+            headers.append((b"x-ratelimit-limit-requests", b"%d" % requests.limit))
+            headers.append((b"x-ratelimit-remaining-requests", b"%d" % requests.remaining))
+        tokens = tightest([meter.tokens_left(now_s) for meter in self._meters])
+        if tokens is not None:
+            headers.append((b"x-ratelimit-limit-tokens", b"%d" % tokens.limit))
+            headers.append((b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining))
         return headers
+
+
+def tightest(lefts: list[Left | None]) -> Left | None:
+    """The one with the least remaining."""
+    least = None
+    for left in lefts:
+        if left is not None and (least is None or left.remaining < least.remaining):
+            least = left
+    return least
 
 
 NO_LIMITS = Permit((), 0)

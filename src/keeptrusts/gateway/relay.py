@@ -8,7 +8,7 @@ from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.gateway.answers import Client, Headers, nanos_text
+from keeptrusts.gateway.answers import Client, nanos_text
 from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
@@ -16,6 +16,7 @@ from keeptrusts.gateway.limiting import Permit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_TYPE, error_body
 from keeptrusts.gateway.upstream import UpstreamFailed
+from keeptrusts.gateway.wire import Headers
 
 EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 THEIR_FAULT = frozenset({408, 425})

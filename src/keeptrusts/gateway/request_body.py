@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.wire import Wire
 
 BODY_TIMEOUT_S = 60.0
 
 
-async def read_body(receive: Any, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
+async def read_body(wire: Wire, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
     """Raises Refused: BODY_TOO_LARGE, BODY_TOO_SLOW, or INVALID_REQUEST for an encoding that is not read here."""
     announced = headers.get(b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > max_bytes:
@@ -19,7 +19,10 @@ async def read_body(receive: Any, headers: Mapping[bytes, bytes], max_bytes: int
         raise Refused(
             Reason.INVALID_REQUEST, "Compressed request bodies are not read: send it without Content-Encoding."
         )
-    message = await receive()
+    body = wire.complete_body()
+    if body is not None:
+        return _bounded(body, max_bytes)
+    message = await wire.receive()
     if not message.get("more_body"):
         return _bounded(message.get("body", b""), max_bytes)
     parts = [message["body"]]
@@ -27,7 +30,7 @@ async def read_body(receive: Any, headers: Mapping[bytes, bytes], max_bytes: int
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             while message.get("more_body"):
-                message = await receive()
+                message = await wire.receive()
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > max_bytes:

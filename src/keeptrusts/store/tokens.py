@@ -1,10 +1,14 @@
 """SQL of issued tokens: gateway keys and access keys, stored as keyed hashes only."""
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from keeptrusts.clock import NANOS_PER_MS
 from keeptrusts.core.identity.gateway_key import KeyStatus
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+
+IDS_CHUNK = 500
 
 
 class TokenRow(Struct, frozen=True):
@@ -59,6 +63,28 @@ class SqlTokens:
             f"{SELECT} WHERE org_id = $1 AND token_type = $2 ORDER BY token_id", self._org, token_type
         )
         return [TokenRow(*row) for row in rows]
+
+    async def names(self, token_ids: Collection[str]) -> dict[str, str]:
+        """The names of these tokens by id."""
+        asked = sorted(token_ids)
+        names: dict[str, str] = {}
+        for start in range(0, len(asked), IDS_CHUNK):
+            chunk = asked[start : start + IDS_CHUNK]
+            places = ", ".join(f"${place}" for place in range(2, len(chunk) + 2))
+            rows = await self._sql.fetch(
+                f"SELECT token_id, name FROM token WHERE org_id = $1 AND token_id IN ({places})", self._org, *chunk
+            )
+            names.update(rows)  # type: ignore[arg-type]
+        return names
+
+    async def ids_called(self, asked: str) -> list[str]:
+        """The tokens that have this name or this hint."""
+        rows = await self._sql.fetch(
+            "SELECT token_id FROM token WHERE org_id = $1 AND (name = $2 OR hint = $2) ORDER BY token_id",
+            self._org,
+            asked,
+        )
+        return [row[0] for row in rows]
 
     async def newest(
         self, token_type: str | None, status: str | None, team_id: str | None, now_ms: int, before_id: str, limit: int

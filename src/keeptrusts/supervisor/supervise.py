@@ -14,10 +14,13 @@ from keeptrusts.supervisor.lifeline import make_lifeline
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the supervisor waits for what. A restart's delay doubles up to its bound; a child that ran long starts anew."""
+    """How long the supervisor waits for what. A restart's delay doubles up to its bound; a child that ran long starts anew.
+
+    ``stop_grace_s`` lets a gateway finish its calls (30 s) and ship its journal (10 s); a second stop does not wait.
+    """
 
     ready_timeout_s: float = 60.0
-    stop_grace_s: float = 10.0
+    stop_grace_s: float = 45.0
     restart_delay_s: float = 0.2
     restart_delay_max_s: float = 10.0
     ran_long_s: float = 30.0

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.listening import address, bound
 from keeptrusts.settings import default_data_dir, read_settings
 from keeptrusts.supervisor.lifeline import hold_lifeline
@@ -23,7 +24,11 @@ def run(
 ) -> None:
     """Run the API until SIGTERM or Ctrl-C. One process at a time uses a data directory."""
     hold_lifeline(os.environ)
-    socket = bound(address(port, listen, DEFAULT_PORT))
-    from keeptrusts.wiring import run_api
+    with bound(address(port, listen, DEFAULT_PORT)) as listener:
+        from keeptrusts.wiring import CannotStart, run_api
 
-    run_api(socket, data_dir or default_data_dir(Path.home()), read_settings(os.environ))
+        home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
+        try:
+            run_api(listener, home, read_settings(os.environ).api_token)
+        except CannotStart as trouble:
+            raise Failure(str(trouble), SAID_NO) from None

@@ -1,5 +1,6 @@
 """`kt policy`: checks a policy-config.yaml without starting anything, and prints its schema for editors."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ def schema() -> None:
     """Prints the JSON Schema of policy files, for editors that complete and check YAML."""
     from keeptrusts.core.rulebook.schema import policy_file_schema
 
-    print(json_text(policy_file_schema(), 2))
+    print(json.dumps(policy_file_schema(), indent=2))
 
 
 def read_policy_text(file: Path) -> str:

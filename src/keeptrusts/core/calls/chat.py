@@ -124,7 +124,8 @@ def has_media(request: ChatRequest) -> bool:
     """Whether a message carries something whose tokens its bytes don't bound: an image, audio, a file."""
     messages = bytes(request.fields["messages"])
     if b"\\u" not in messages:
-        return any(part in messages for part in _MEDIA_PARTS)
+        # A part of a message says its type; without one there is only text.
+        return b'"type"' in messages and any(part in messages for part in _MEDIA_PARTS)
     # An escape can hide a letter of a part's type, so look at the decoded messages.
     return any(
         isinstance(part, dict) and part.get("type") in _MEDIA_TYPES

@@ -19,84 +19,83 @@ class Exceeded(Struct, frozen=True):
     retry_after_s: int
 
 
-class Remaining(Struct, frozen=True):
-    """What is left of a limit in this minute, for ``x-ratelimit-*``. ``reset_s`` is when all of it is free again."""
+class Left(Struct, frozen=True):
+    """What is left of a limit in this minute, for ``x-ratelimit-*``."""
 
     limit: int
     remaining: int
-    reset_s: int
 
 
 class Meter:
-    """The counters of one scope (``key tok_...``, ``group marketing``). Limits may change; what was used stays."""
+    """The counters of one scope (``key tok_...``, ``group marketing``). Limits may change; what was used stays.
 
-    __slots__ = ("_requests", "_requests_day", "_tokens", "_tokens_day", "limits", "running", "scope")
+    Only the limits that are set are counted: ``_requests`` and ``_tokens`` hold a name, a figure and a window for each.
+    """
+
+    __slots__ = ("_requests", "_tokens", "_windows", "concurrent", "limits", "running", "scope")
 
     def __init__(self, scope: str, limits: LimitSet) -> None:
         self.scope = scope
-        self.limits = limits
         self.running = 0
-        self._requests = SlidingWindow(MINUTE_S)
-        self._tokens = SlidingWindow(MINUTE_S)
-        self._requests_day = SlidingWindow(DAY_S, DAY_BUCKET_S)
-        self._tokens_day = SlidingWindow(DAY_S, DAY_BUCKET_S)
+        self._windows: dict[str, SlidingWindow] = {}
+        self.set_limits(limits)
+
+    def set_limits(self, limits: LimitSet) -> None:
+        """From now on these limits hold."""
+        self.limits = limits
+        self.concurrent = limits.concurrent_requests
+        self._requests = self._counted(("requests_per_minute", MINUTE_S, 1), ("requests_per_day", DAY_S, DAY_BUCKET_S))
+        self._tokens = self._counted(("tokens_per_minute", MINUTE_S, 1), ("tokens_per_day", DAY_S, DAY_BUCKET_S))
+
+    def _counted(self, *kinds: tuple[str, int, int]) -> tuple[tuple[str, int, SlidingWindow], ...]:
+        return tuple(
+            (name, allowed, self._windows.setdefault(name, SlidingWindow(length_s, bucket_s)))
+            for name, length_s, bucket_s in kinds
+            if (allowed := getattr(self.limits, name)) is not None
+        )
 
     def peek(self, tokens: int, now_s: int) -> Exceeded | None:
-        """The limit that one more call of ``tokens`` (estimated) would break, if any. Charges nothing."""
-        limits = self.limits
-        allowed = limits.concurrent_requests
-        if allowed is not None and self.running >= allowed:
-            return Exceeded("concurrent_requests", self.scope, allowed, 1)
-        allowed = limits.requests_per_minute
-        if allowed is not None and self._requests.used(now_s) >= allowed:
-            return Exceeded("requests_per_minute", self.scope, allowed, self._requests.wait_s(1, allowed, now_s))
-        allowed = limits.tokens_per_minute
-        if allowed is not None:
-            asked = min(tokens, allowed)
-            if self._tokens.used(now_s) + asked > allowed:
-                return Exceeded("tokens_per_minute", self.scope, allowed, self._tokens.wait_s(asked, allowed, now_s))
-        allowed = limits.requests_per_day
-        if allowed is not None and self._requests_day.used(now_s) >= allowed:
-            return Exceeded("requests_per_day", self.scope, allowed, self._requests_day.wait_s(1, allowed, now_s))
-        allowed = limits.tokens_per_day
-        if allowed is not None:
-            asked = min(tokens, allowed)
-            if self._tokens_day.used(now_s) + asked > allowed:
-                return Exceeded("tokens_per_day", self.scope, allowed, self._tokens_day.wait_s(asked, allowed, now_s))
+        """The limit that one more call of ``tokens`` (estimated) would break, if any. Charges nothing.
+
+        A call larger than a whole token limit counts as the limit: it waits for an empty window.
+        """
+        if self.concurrent is not None and self.running >= self.concurrent:
+            return Exceeded("concurrent_requests", self.scope, self.concurrent, 1)
+        for name, allowed, window in self._requests:
+            if window.used(now_s) >= allowed:
+                return Exceeded(name, self.scope, allowed, window.wait_s(1, allowed, now_s))
+        for name, allowed, window in self._tokens:
+            asked = tokens if tokens < allowed else allowed
+            if window.used(now_s) + asked > allowed:
+                return Exceeded(name, self.scope, allowed, window.wait_s(asked, allowed, now_s))
         return None
 
     def take(self, tokens: int, now_s: int) -> None:
-        """Charges one call and its estimated tokens (at most each limit's whole: a larger call waits for an empty minute)."""
-        limits = self.limits
+        """Charges one call and its estimated tokens."""
         self.running += 1
-        if limits.requests_per_minute is not None:
-            self._requests.add(1, now_s)
-        if limits.tokens_per_minute is not None:
-            self._tokens.add(min(tokens, limits.tokens_per_minute), now_s)
-        if limits.requests_per_day is not None:
-            self._requests_day.add(1, now_s)
-        if limits.tokens_per_day is not None:
-            self._tokens_day.add(min(tokens, limits.tokens_per_day), now_s)
+        for _, _, window in self._requests:
+            window.add(1, now_s)
+        for _, allowed, window in self._tokens:
+            window.add(tokens if tokens < allowed else allowed, now_s)
 
     def leave(self, tokens: int, used_tokens: int, now_s: int) -> None:
         """The call ended: its place is free, and its estimate is corrected to what it used."""
-        limits = self.limits
         self.running -= 1
-        if limits.tokens_per_minute is not None:
-            self._tokens.add(used_tokens - min(tokens, limits.tokens_per_minute), now_s)
-        if limits.tokens_per_day is not None:
-            self._tokens_day.add(used_tokens - min(tokens, limits.tokens_per_day), now_s)
+        for _, allowed, window in self._tokens:
+            window.add(used_tokens - (tokens if tokens < allowed else allowed), now_s)
 
-    def requests_left(self, now_s: int) -> Remaining | None:
-        """What is left of requests_per_minute."""
-        allowed = self.limits.requests_per_minute
-        if allowed is None:
-            return None
-        return Remaining(allowed, max(0, allowed - self._requests.used(now_s)), MINUTE_S)
+    def requests_left(self, now_s: int) -> Left | None:
+        """What is left of the first limit on requests."""
+        return _left(self._requests, now_s)
 
-    def tokens_left(self, now_s: int) -> Remaining | None:
-        """What is left of tokens_per_minute."""
-        allowed = self.limits.tokens_per_minute
-        if allowed is None:
-            return None
-        return Remaining(allowed, max(0, allowed - self._tokens.used(now_s)), MINUTE_S)
+    def tokens_left(self, now_s: int) -> Left | None:
+        """What is left of the first limit on tokens."""
+        return _left(self._tokens, now_s)
+
+
+def _left(counted: tuple[tuple[str, int, SlidingWindow], ...], now_s: int) -> Left | None:
+    if not counted:
+        return None
+    _, allowed, window = counted[0]
+    used = window.used(now_s)
+    return Left(allowed, allowed - used if used < allowed else 0)

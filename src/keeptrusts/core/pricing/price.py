@@ -18,6 +18,16 @@ class Rates(Struct, frozen=True):
     cache_write_1h: int | None = None
     reasoning: int | None = None
 
+    @property
+    def may_exceed_base(self) -> bool:
+        """Whether a bucket has a price of its own that may be above its parent's."""
+        return (
+            self.cache_write is not None
+            or self.reasoning is not None
+            or self.cache_write_1h is not None
+            or (self.cache_read is not None and self.cache_read > self.input)
+        )
+
 
 class Tier(Struct, frozen=True):
     """Rates for calls whose whole input (cached or not) is above ``above_input_tokens``; they hold for all its tokens."""
@@ -79,6 +89,8 @@ def dearest_rates(price: Price, prompt_tokens_max: int) -> Rates:
 
 def bound_nanos(price: Price, prompt_tokens_max: int, output_tokens_max: int) -> int:
     """The most that a call of at most these tokens can cost, in nano-USD. Never less than ``cost_nanos`` of any of them."""
-    rates = dearest_rates(price, prompt_tokens_max)
+    rates = price.rates
+    if price.tiers or rates.may_exceed_base:
+        rates = dearest_rates(price, prompt_tokens_max)
     picos = prompt_tokens_max * rates.input + output_tokens_max * rates.output
     return nanos_from_picos_up(picos) + price.request_nanos

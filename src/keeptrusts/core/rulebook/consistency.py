@@ -15,6 +15,7 @@ GROUP_KEY_PREFIX = "kt_cg_"
 GROUP_KEY_LENGTH_MIN = 20
 ENFORCEMENT = ("wallet_enforcement", "enforce_budget")
 ALERTS = ("budget_alerts", "alert_thresholds")
+KNOWN_PROVIDERS = frozenset(get_args(Provider))
 LISTS = (("model_groups", "name", "model group"), ("policies", "name", "policy"))
 
 
@@ -64,8 +65,12 @@ def _is_served(survey: Survey, entry: Path, served: Mapping[str, set[str | None]
         return
     if provider not in served:
         message = f"no target serves the provider {quoted(provider)}"
-        is_known = provider in get_args(Provider)
-        suggestion = "add a target with this provider" if is_known else did_you_mean(provider, sorted(served))
+        is_known = provider in KNOWN_PROVIDERS
+        suggestion = (
+            "add a target with this provider"
+            if is_known
+            else did_you_mean(provider, sorted(set(served) & KNOWN_PROVIDERS))
+        )
         survey.error("unknown_provider", (*entry, "provider"), message, suggestion)
     elif model is not None and not served[provider] & {None, model}:
         message = f"no target of provider {quoted(provider)} serves the model {quoted(model)}"

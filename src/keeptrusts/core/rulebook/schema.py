@@ -6,23 +6,20 @@ from pydantic import BaseModel
 
 from keeptrusts.core.policies.registry import KINDS
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
-from keeptrusts.core.rulebook.policy_file.entry import Entry, spellings
+from keeptrusts.core.rulebook.policy_file.entry import spellings
+from keeptrusts.core.rulebook.shape import entries_under
 
 
 def policy_file_schema() -> dict[str, Any]:
     """A JSON Schema (draft 2020-12) that accepts every file which ``compile_rulebook`` takes, but for rules across entries."""
     schema = PolicyFile.model_json_schema()
     definitions = schema["$defs"]
-    for entry in _entries(Entry):
-        _add_aliases(entry, schema if entry is PolicyFile else definitions.get(entry.__name__, {}))
+    for entry in entries_under(PolicyFile):
+        _add_aliases(entry, schema if entry is PolicyFile else definitions[entry.__name__])
     policy = definitions["Policy"]["properties"]
     policy["type"] = {"enum": sorted(KINDS), "title": "Type"}
     policy["config"] = {"anyOf": [kind.settings.model_json_schema() for kind in KINDS.values()], "title": "Config"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "policy-config.yaml", **schema}
-
-
-def _entries(parent: type[BaseModel]) -> list[type[BaseModel]]:
-    return [entry for child in parent.__subclasses__() for entry in (child, *_entries(child))]
+    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "policy-config.yaml"}
 
 
 def _add_aliases(entry: type[BaseModel], schema: dict[str, Any]) -> None:

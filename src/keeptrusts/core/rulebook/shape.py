@@ -28,6 +28,19 @@ def choices_at(root: type[BaseModel], path: Path) -> tuple[str, ...]:
     return tuple(str(word) for kind in _kinds_at(root, path) if get_origin(kind) is Literal for word in get_args(kind))
 
 
+def entries_under(root: type[BaseModel]) -> list[type[BaseModel]]:
+    """``root`` and every entry type that can stand anywhere in it, each once."""
+    found = [root]
+    for entry in found:  # grows while it is walked
+        kinds = [kind for field in entry.model_fields.values() for kind in _alternatives(field.annotation)]
+        for kind in kinds:
+            if get_origin(kind) is list:
+                kinds += _alternatives(get_args(kind)[0])
+            elif _is_entry(kind) and kind not in found:
+                found.append(kind)
+    return found
+
+
 def shape_text(path: Path) -> str:
     """The path with every index left open: ``consumer_groups[].name``."""
     return "".join("[]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

@@ -26,7 +26,7 @@ from keeptrusts.core.rulebook.yaml_scalars import Scalar, plain_scalar
 from keeptrusts.core.rulebook.yaml_syntax import syntax_message
 
 DEPTH_MAX = 32
-NODES_MAX = 200_000
+NODES_MAX = 50_000
 """Counted with every alias spelled out, so that a few anchors cannot stand for a billion nodes."""
 
 TEXT_TAG = "tag:yaml.org,2002:str"
@@ -47,11 +47,12 @@ class Entry(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A value and where it begins. ``size`` counts the nodes in it, aliases spelled out."""
+    """A value and where it begins. ``size`` counts the nodes in it and ``height`` its levels, aliases spelled out."""
 
     place: Place
     content: "Scalar | list[Node] | dict[str, Entry]"
-    size: int
+    size: int = 1
+    height: int = 0
 
 
 class Unreadable(Exception):
@@ -110,26 +111,28 @@ class _Reading:
         place = _place(event)
         self.nodes += 1
         if depth > DEPTH_MAX:
-            raise Unreadable(_bound_problem(f"nested deeper than {DEPTH_MAX} levels", path, place))
-        if isinstance(event, AliasEvent):
-            return self.alias(event, path, place)
+            raise Unreadable(_too_deep(path, place))
         tag = event.tag if isinstance(event, ScalarEvent | CollectionStartEvent) else None
         if tag not in (None, "!", TEXT_TAG):
             raise Unreadable(_syntax_problem("tags (`!...`) have no meaning in a policy file", place))
-        if isinstance(event, ScalarEvent):
+        if isinstance(event, AliasEvent):
+            node = self.alias(event, place)
+        elif isinstance(event, ScalarEvent):
             is_plain = event.implicit[0] and tag is None
-            node = Node(place, plain_scalar(event.value) if is_plain else event.value, 1)
+            node = Node(place, plain_scalar(event.value) if is_plain else event.value)
         elif isinstance(event, SequenceStartEvent):
             node = self.sequence(path, place, depth)
         else:
             node = self.mapping(path, place, depth)
+        if depth + node.height > DEPTH_MAX:
+            raise Unreadable(_too_deep(path, place))
         if max(node.size, self.nodes) > NODES_MAX:
             raise Unreadable(_bound_problem(f"more than {NODES_MAX} values", path, place))
-        if isinstance(event, NodeEvent) and event.anchor is not None:
+        if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor is not None:
             self.anchors[event.anchor] = node
         return node
 
-    def alias(self, event: AliasEvent, path: str, place: Place) -> Node:
+    def alias(self, event: AliasEvent, place: Place) -> Node:
         node = self.anchors.get(event.anchor)
         if node is None:
             message = "an alias (`*name`) without an anchor (`&name`) before it"
@@ -140,7 +143,7 @@ class _Reading:
         items: list[Node] = []
         while not isinstance(event := next(self.events), SequenceEndEvent):
             items.append(self.node(event, f"{path}[{len(items)}]", depth + 1))
-        return Node(place, items, 1 + sum(item.size for item in items))
+        return _collection(place, items, items)
 
     def mapping(self, path: str, place: Place, depth: int) -> Node:
         entries: dict[str, Entry] = {}
@@ -159,7 +162,12 @@ class _Reading:
                 entries[key] = Entry(key_place, value)
         for value in merged:
             _merge(entries, value)
-        return Node(place, entries, 1 + sum(entry.value.size for entry in entries.values()))
+        return _collection(place, entries, [entry.value for entry in entries.values()])
+
+
+def _collection(place: Place, content: list[Node] | dict[str, Entry], inner: list[Node]) -> Node:
+    size = 1 + sum(node.size for node in inner)
+    return Node(place, content, size, 1 + max((node.height for node in inner), default=0))
 
 
 def _merge(entries: dict[str, Entry], source: Node) -> None:
@@ -183,6 +191,10 @@ def _syntax_problem(message: str, place: Place | None, suggestion: str | None = 
 
 def _bound_problem(message: str, path: str, place: Place) -> Problem:
     return Problem("too_large", message, path[:200], place.line, place.column)
+
+
+def _too_deep(path: str, place: Place) -> Problem:
+    return _bound_problem(f"nested deeper than {DEPTH_MAX} levels", path, place)
 
 
 def _unprintable(text: str, position: int) -> Problem:

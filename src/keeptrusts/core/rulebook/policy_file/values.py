@@ -38,7 +38,7 @@ def _decimal(value: Any, what: str, example: str) -> Decimal:
 def _nanos(value: Any) -> int:
     number = _decimal(value, "an amount of USD", "10000 or 99.50")
     try:
-        return nanos_from_usd(number)
+        return nanos_from_usd(format(number, "f"))
     except BadAmount as bad:
         raise wrong("out_of_range", str(bad), "an amount has at most nine decimals") from None
 
@@ -46,7 +46,7 @@ def _nanos(value: Any) -> int:
 def _picos(value: Any) -> int:
     number = _decimal(value, "a price in USD per 1,000 tokens", "0.00015")
     try:
-        return pico_per_token(number)
+        return pico_per_token(format(number, "f"))
     except BadAmount as bad:
         raise wrong("out_of_range", str(bad), "a price has at most nine decimals") from None
 

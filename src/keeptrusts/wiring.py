@@ -1,0 +1,96 @@
+"""The composition root: one function per process builds it from what it needs, runs it, and returns when it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from keeptrusts.core.rulebook.rulebook import Rulebook
+
+LOG_FORMAT = "%(levelname)s %(name)s %(message)s"
+API_KEEP_ALIVE_S = 75
+API_GRACE_S = 5
+
+
+class CannotStart(Exception):
+    """A process cannot do its work; the message is one line that says why and what to do."""
+
+
+def run_api(listener: socket.socket, data_dir: Path, api_token: str | None) -> None:
+    """Runs the API on a bound socket until SIGTERM or SIGINT; ``api_token`` None: it makes its own. Raises CannotStart."""
+    from keeptrusts.store.contracts import StoreAway
+    from keeptrusts.store.data_dir import DataDirUnusable
+    from keeptrusts.store.migrate import UnknownSchema
+
+    _log_to_stdout()
+    try:
+        _run(_serve_api(listener, data_dir, api_token))
+    except (DataDirUnusable, UnknownSchema, StoreAway) as trouble:
+        raise CannotStart(str(trouble)) from None
+
+
+def run_gateway(rulebook: Rulebook, host: str, port: int, data_dir: Path, environment: Mapping[str, str]) -> None:
+    """Runs a gateway until SIGTERM or SIGINT. ``environment`` holds the providers' secrets and the API's token.
+
+    Raises CannotStart.
+    """
+    from keeptrusts.gateway.node import StartRefused
+    from keeptrusts.gateway.server import GatewayOptions, serve
+
+    _log_to_stdout()
+    try:
+        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment)))
+    except StartRefused as trouble:
+        raise CannotStart(str(trouble)) from None
+
+
+async def _serve_api(listener: socket.socket, data_dir: Path, api_token: str | None) -> None:
+    import uvicorn
+
+    from keeptrusts.api.app import create_app
+    from keeptrusts.control.opening import open_control
+
+    class Server(uvicorn.Server):
+        """uvicorn, with its signals left to us: it would raise them again before the store is closed."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    async with open_control(data_dir, api_token) as control:
+        config = uvicorn.Config(
+            create_app(control),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=API_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=API_GRACE_S,
+        )
+        server = Server(config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        host, port = listener.getsockname()[:2]
+        logging.getLogger("keeptrusts::api").info("API on %s port %d, data in %s", host, port, data_dir)
+        await server.serve(sockets=[listener])
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+def _log_to_stdout() -> None:
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=LOG_FORMAT)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -1,0 +1,56 @@
+"""What is allowed and probably not meant is told, and stops nothing."""
+
+import pytest
+
+from keeptrusts.core.rulebook.from_yaml import missing_secrets
+from tests.core.rulebook.files import SMALLEST, compiled
+
+API = "api: {url: 'http://localhost:8080'}\n"
+ENFORCED = API + "cost_tracking: {wallet_enforcement: true}\n"
+
+WARNED = {
+    "escalate": ("spend_controls: [{team: a, hard_cap: 1, on_hard_cap: escalate}]", "blocks"),
+    "block without enforcement": ("budget_alerts: [{threshold_percent: 100, action: block}]", "only_notifies"),
+    "group without a wallet": (ENFORCED + "consumer_groups: [{name: a}]", "no_wallet"),
+    "short key": ("consumer_groups: [{name: a, api_key: kt_cg_a}]", "weak_key"),
+    "odd key": ("consumer_groups: [{name: a, api_key: a-long-and-random-key-1234}]", "odd_key"),
+}
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_a_warning_leaves_the_file_valid(name):
+    more, code = WARNED[name]
+    result = compiled(more)
+    assert [(p.code, p.severity) for p in result.problems] == [(code, "warning")]
+    assert result.rulebook is not None
+
+
+def test_a_price_without_a_model_is_warned_of():
+    pricing = "      pricing: {input_cost_per_1k_tokens: 1, output_cost_per_1k_tokens: 1}\n"
+    assert [p.code for p in compiled(base=SMALLEST + pricing).problems] == ["price_for_all"]
+    assert compiled(base=SMALLEST + "      model: m\n" + pricing).problems == ()
+
+
+def test_a_missing_secret_is_a_warning_at_the_line_that_names_it():
+    result = compiled(API, SMALLEST + "      secret_key_ref: {env: MY_KEY}\n")
+    assert result.rulebook is not None
+    found = missing_secrets(result.rulebook, {}, result.places)
+    assert [(p.severity, p.path, p.line, p.column) for p in found] == [
+        ("warning", "providers.targets[0].secret_key_ref.env", 6, 29),
+        ("warning", "api.token_env", 7, 6),
+    ]
+    assert "MY_KEY" in found[0].message
+    assert missing_secrets(result.rulebook, {"MY_KEY": "a", "KEEPTRUSTS_API_TOKEN": "b"}) == []
+
+
+def test_an_empty_secret_is_a_missing_one():
+    result = compiled()
+    assert result.rulebook is not None
+    assert len(missing_secrets(result.rulebook, {"OPENAI_API_KEY": ""})) == 1
+
+
+def test_without_places_a_missing_secret_still_has_its_path():
+    rulebook = compiled().rulebook
+    assert rulebook is not None
+    [problem] = missing_secrets(rulebook, {})
+    assert (problem.path, problem.line) == ("providers.targets[0].secret_key_ref.env", None)
