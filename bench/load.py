@@ -39,13 +39,14 @@ class Plan:
 class _Caller:
     """One connection and the call it carries."""
 
-    __slots__ = ("asked_at", "reader", "socket", "spoke_at")
+    __slots__ = ("asked_at", "busy", "reader", "socket", "spoke_at")
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.reader = AnswerReader()
+        self.busy = False
         self.asked_at = 0.0
         self.spoke_at = 0.0
 
@@ -76,7 +77,10 @@ class _Run:
 
     def ask(self, caller: _Caller, counted_from: float) -> None:
         """Send the request; `counted_from` is the moment its latency is counted from."""
+        if caller.socket.fileno() < 0:  # the gateway closed it while it was idle, as it may
+            caller = self.connect()
         caller.reader.reset()
+        caller.busy = True
         caller.spoke_at = 0.0
         caller.asked_at = counted_from
         self.asked += 1
@@ -89,6 +93,9 @@ class _Run:
 
     def hear(self, caller: _Caller) -> _Caller | None:
         """Read what came; a caller that is free again when its call has ended, else None."""
+        if not caller.busy:
+            self.drop(caller)
+            return None
         try:
             data = caller.socket.recv(_READ_BYTES)
             complete = caller.reader.feed(data) if data else False
@@ -103,6 +110,7 @@ class _Run:
             return self.reconnect(caller)
         if not complete:
             return None
+        caller.busy = False
         if caller.reader.is_stream() if self.plan.stream else caller.reader.is_whole_answer():
             self.tally.calls += 1
             self.tally.latencies_s.append(now - caller.asked_at)

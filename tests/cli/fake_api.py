@@ -185,7 +185,9 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
                 if self.headers["Authorization"] != f"Bearer {TOKEN}":
                     raise says_no(401, "invalid_token", "This token is not known here.")
                 body = json.loads(content, parse_float=Decimal) if content else None
-                self.reply(200, json.dumps(api.answer(self.command, parts.path, dict(parse_qsl(parts.query)), body)).encode())
+                self.reply(
+                    200, json.dumps(api.answer(self.command, parts.path, dict(parse_qsl(parts.query)), body)).encode()
+                )
             except Answer as it:
                 self.reply(it.status, b"" if it.body is None else json.dumps(it.body, default=str).encode())
 

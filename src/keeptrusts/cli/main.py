@@ -1,12 +1,12 @@
 """`kt`: finds the command that was asked for, loads that one alone, and turns what stops it into a line and an exit code."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 from keeptrusts import __version__
+from keeptrusts.cli.broken_pipe import reader_may_leave
 from keeptrusts.cli.failure import CANNOT_ASK, Failure
 
 
@@ -42,18 +42,15 @@ Environment:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (without the leading ``kt``) and returns its exit code: 0 done, 1 no, 2 cannot be asked."""
     asked = list(sys.argv[1:] if argv is None else argv)
+    code = 0
     try:
-        code = _run(asked)
-        sys.stdout.flush()
+        with reader_may_leave():
+            code = _run(asked)
     except Failure as failure:
         print(f"kt: {failure.message}", file=sys.stderr)
         code = failure.exit_code
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        # The reader of a pipe left, as `head` does. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     return code
 
 

@@ -4,7 +4,7 @@ The rules, in the order in which they decide:
 
 1. What people set (a budget) is shown exactly, with at least two decimals.
 2. Spent and remaining share one number of decimals: two while both, where not zero, are at least a cent; else as many as
-   give the smaller one two significant digits (nine at most, which is exact). Spend is rounded half up to it, and
+   give the smaller one two significant digits; never fewer than the budget has (nine at most, which is exact). Spend is rounded half up to it, and
    remaining is the budget less the spend **as shown**: the three figures add up, real spend is never ``$0.00``, and a
    touched budget never looks whole, nor a nearly used one empty.
 3. A part of the spend (one model's) has the decimals of the whole, or more when it is itself under a cent.
@@ -40,7 +40,7 @@ class Figures:
 def figures(budget: Decimal, spent: Decimal) -> Figures:
     """The three amounts and the share, by rules 1, 2 and 4. Amounts in USD with at most nine decimals."""
     remaining = budget - spent
-    places = max(_places(abs(spent)), _places(abs(remaining)))
+    places = max(_decimals(budget), _places(abs(spent)), _places(abs(remaining)))
     shown_spent = _rounded(spent, places)
     return Figures(
         budget=exact_dollars(budget),
@@ -59,9 +59,13 @@ def dollars(amount: Decimal, places: int = PLACES_MIN) -> str:
 
 def exact_dollars(amount: Decimal, places: int = PLACES_MIN) -> str:
     """The amount digit by digit, with at least ``places`` decimals; zero is ``$0.00``."""
+    return _dollars(amount, max(places, _decimals(amount)))
+
+
+def _decimals(amount: Decimal) -> int:
+    """How many decimals the amount has, without zeros at its end."""
     exponent = amount.normalize().as_tuple().exponent
-    decimals = -exponent if isinstance(exponent, int) else 0
-    return _dollars(amount, max(places if amount else PLACES_MIN, decimals))
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _places(amount: Decimal) -> int:

@@ -10,7 +10,7 @@ from keeptrusts.control.event_query import EventQuery
 from keeptrusts.control.teams import team_ids_called, team_names
 from keeptrusts.core.chargeback.tiers import tier_of
 from keeptrusts.core.metering.aggregates import Question, in_order, row_of
-from keeptrusts.core.metering.dimensions import INTERVALS
+from keeptrusts.core.metering.dimensions import DIMENSIONS, INTERVALS
 from keeptrusts.core.metering.event_row import NumberedRow
 from keeptrusts.core.metering.rates import rate_row
 from keeptrusts.core.metering.rendering import Names
@@ -66,7 +66,8 @@ async def ask(control: Control, query: EventQuery, question: Question) -> dict[s
             row |= {"tier": tier.name, "rate_percent": tier.rate_percent}
         rows.append(row)
     if question.rows is None:
-        return {**rows[0], "currency": "USD"}
+        asked = {name: value for name, value in query.equals.items() if name in DIMENSIONS}
+        return asked | {**rows[0], "currency": "USD"}
     return {question.rows: rows}
 
 
@@ -85,7 +86,7 @@ async def _rates(control: Control, books: Books, selection: Selection) -> list[d
 
 async def _selection(books: Books, query: EventQuery) -> Selection:
     """The query with names looked up: a team's name stands for its id, a key's name or hint for its ids."""
-    equals = {name: (value,) for name, value in query.equals.items()}
+    equals: dict[str, tuple[str, ...]] = {name: (value,) for name, value in query.equals.items()}
     if "gateway_key" in query.equals:
         asked = query.equals["gateway_key"]
         equals["gateway_key"] = (asked, *await books.tokens.ids_called(asked))

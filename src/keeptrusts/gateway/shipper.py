@@ -118,7 +118,8 @@ class Shipper:
                 self._skip_to(gap.last_seq)
                 continue
             except (LinkDown, LinkRefused) as error:
-                log.warning("Can't ship the journal yet: %s", error)
+                if failures == 0:
+                    log.warning("Can't ship the journal yet, and keep trying: %s", error)
                 await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
                 failures += 1
                 continue

@@ -39,6 +39,17 @@ class SqlPrices:
         )
         return decode(rows[0][0]) if rows else None
 
+    async def of_catalogue(self) -> list[Price]:
+        """The catalogue's latest version of each price, whatever people set."""
+        rows = await self._sql.fetch(
+            """
+            SELECT body FROM price AS p WHERE org_id = $1 AND catalogue = 1 AND price_no = (
+                SELECT MAX(price_no) FROM price WHERE org_id = p.org_id AND provider = p.provider AND model = p.model
+                    AND catalogue = 1)""",
+            self._org,
+        )
+        return [decode(row[0]) for row in rows]
+
     async def add_all(self, prices: Sequence[Price], catalogue: bool, effective_from_ms: int, now_ms: int) -> None:
         """New versions, all in force from the same instant."""
         await self._sql.executemany(

@@ -9,7 +9,9 @@ from tests.architecture.sources import ROOT
 WHOLE = (ROOT / "examples" / "every-setting.yaml").read_text(encoding="utf-8")
 LINES = WHOLE.splitlines(keepends=True)
 
-WORDS = st.sampled_from(["~", "[]", "{}", "'", '"', "- ", "? ", ": ", "&a ", "*a", "<<: ", "!x ", "\t", "5", "-1", "1e9", "yes", "\x00"])
+WORDS = st.sampled_from(
+    ["~", "[]", "{}", "'", '"', "- ", "? ", ": ", "&a ", "*a", "<<: ", "!x ", "\t", "5", "-1", "1e9", "yes", "\x00"]
+)
 
 
 def check(text):

@@ -107,9 +107,7 @@ def test_money_keeps_every_digit():
         spend_controls:
           - {team: a, hard_cap: 9007199.254740993, soft_cap: '0.000000001'}
     """)
-    assert book.spend_controls == (
-        SpendControl("a", 9_007_199_254_740_993, 1, "monthly", "notify", "block"),
-    )
+    assert book.spend_controls == (SpendControl("a", 9_007_199_254_740_993, 1, "monthly", "notify", "block"),)
 
 
 def test_a_price_is_counted_in_pico_dollars_and_tiers_inherit_what_they_leave_out():

@@ -160,10 +160,9 @@ TARGETS = {
     "id twice": (
         "      provider: openai\n    - id: a\n      provider: openai\n", "duplicate", "providers.targets[1].id", 6, 11,
     ),
-    "negative price": (
-        "      provider: openai\n      model: m\n"
-        "      pricing: {input_cost_per_1k_tokens: -1, output_cost_per_1k_tokens: 1}\n",
-        "out_of_range", "providers.targets[0].pricing.input_cost_per_1k_tokens", 7, 43,
+    "free by mistake": (
+        "      provider: simulated\n      pricing: {input_cost_per_1k_tokens: 1}\n",
+        "missing_key", "providers.targets[0].pricing.output_cost_per_1k_tokens", 6, 16,
     ),
     "no time at all": (
         "      provider: openai\n      timeouts: {connect_s: 0}\n",
@@ -202,7 +201,7 @@ TEXTS = {
     "a second document": (SMALLEST + "---\na: b\n", "yaml_syntax", 6, 1),
     "a merge of a word": ("<<: word\n", "yaml_syntax", 1, 5),
     "too deep": ("a: " + "[" * 100, "too_large", 1, 36),
-    "too deep through anchors": (ANCHORED, "too_large", 32, 10),
+    "too deep through anchors": (ANCHORED, "too_large", 32, 12),
     "too many": ("a: &a [" + "1," * 300 + "]\nb: &b [" + "*a," * 300 + "]\n", "too_large", 2, 4),
 }  # fmt: skip
 

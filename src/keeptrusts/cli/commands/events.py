@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from keeptrusts.cli.api_client import Api, api_of_this_shell
-from keeptrusts.cli.event_feed import POLL_INTERVAL_S, EventFeed
+from keeptrusts.cli.broken_pipe import reader_may_leave
+from keeptrusts.cli.event_feed import POLL_INTERVAL_S, Event, EventFeed
 from keeptrusts.cli.event_fields import asked_fields
-from keeptrusts.cli.event_output import Format, writer
+from keeptrusts.cli.event_output import Format, Writer, writer
 from keeptrusts.cli.failure import Failure
 from keeptrusts.cli.wallet_view import team_id_of
 
@@ -40,10 +41,11 @@ def list_events(
     names = _names(fields, form)
     api = api_of_this_shell()
     feed = EventFeed(api, _filters(api, since, until, team))
-    out = writer(form, sys.stdout, names)
-    for page in feed.pages() if last is None else [feed.last(last)]:
-        out.write(page)
-    out.close()
+    with reader_may_leave():
+        out = writer(form, sys.stdout, names)
+        for page in feed.pages() if last is None else [feed.last(last)]:
+            out.write(page)
+        out.close()
 
 
 @app.command()
@@ -62,24 +64,32 @@ def tail(
     api = api_of_this_shell()
     feed = EventFeed(api, _filters(api, since, None, team))
     endless = follow or (last is None and since is None)
-    out = writer(form, sys.stdout, names, endless)
+    with reader_may_leave():
+        out = writer(form, sys.stdout, names, endless)
+        past = _past(feed, last, since)
+        out.write(past)
+        if endless:
+            _follow(feed, past[-1] if past else feed.newest(), out)
+        out.close()
+
+
+def _past(feed: EventFeed, last: int | None, since: str | None) -> list[Event]:
     if last is not None:
-        past = feed.last(last)
-    elif since is not None:
-        past = feed.last(TAIL_MAX)
-        if len(past) == TAIL_MAX:
-            _note(f"only the last {TAIL_MAX} events: `kt events list --since {since}` has all")
-    else:
-        past = []
-    out.write(past)
-    if endless:
-        newest = past[-1] if past else feed.newest()
-        try:
-            for batch in feed.follow(newest, partial(time.sleep, POLL_INTERVAL_S), _note):
-                out.write(batch)
-        except KeyboardInterrupt:
-            return
-    out.close()
+        return feed.last(last)
+    if since is None:
+        return []
+    found = feed.last(TAIL_MAX)
+    if len(found) == TAIL_MAX:
+        _note(f"only the last {TAIL_MAX} events: `kt events list --since {since}` has all")
+    return found
+
+
+def _follow(feed: EventFeed, newest: Event | None, out: Writer) -> None:
+    try:
+        for batch in feed.follow(newest, partial(time.sleep, POLL_INTERVAL_S), _note):
+            out.write(batch)
+    except KeyboardInterrupt:
+        return
 
 
 def _names(fields: str | None, form: Format) -> tuple[str, ...] | None:

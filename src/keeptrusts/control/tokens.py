@@ -1,0 +1,191 @@
+"""Issued tokens: gateway keys for calls, access keys for the API; their states are those of ``core/identity/gateway_key.py``."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from keeptrusts.clock import unix_ms
+from keeptrusts.control.audit import note
+from keeptrusts.control.context import Actor, Control
+from keeptrusts.control.denial import conflict, not_found
+from keeptrusts.core.identity.gateway_key import (
+    ACCESS_PREFIX,
+    GATEWAY_PREFIX,
+    SECRET_BYTES,
+    TRANSITIONS,
+    KeyStatus,
+    hint,
+    issue_key,
+    key_digest,
+)
+from keeptrusts.store.books import Books
+from keeptrusts.store.tokens import TokenRow
+
+PREFIXES: Mapping[str, str] = {"gateway": GATEWAY_PREFIX, "access": ACCESS_PREFIX}
+BEFORE_ALL = "tok_~"
+"""Sorts after every token id."""
+
+AskedStatus = Literal["active", "suspended", "revoked"]
+
+
+class KeyClass(Struct, frozen=True):
+    """What a class of keys is preset to."""
+
+    rate_limit: int
+    allowed_models: tuple[str, ...]
+
+
+CLASSES: Mapping[str, KeyClass] = {
+    "production": KeyClass(5_000, ("gpt-4o-mini",)),
+    "development": KeyClass(500, ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-20250514")),
+    "sandbox": KeyClass(100, ("*",)),
+}
+
+
+class Wish(Struct, frozen=True):
+    """A new token as asked for. ``attribution`` is without the team."""
+
+    token_type: str
+    name: str
+    description: str | None
+    key_class: str | None
+    role: str | None
+    rate_limit: int | None
+    allowed_models: list[str] | None
+    team_id: str | None
+    consumer_group: str | None
+    attribution: dict[str, str]
+    expires_at: datetime | None
+
+
+async def create(control: Control, actor: Actor, wish: Wish) -> tuple[TokenRow, str]:
+    """Issues a token and returns it with its secret, which is kept nowhere."""
+    tools = control.tools
+    key = issue_key(PREFIXES[wish.token_type], tools.draw(SECRET_BYTES))
+    preset = CLASSES.get(wish.key_class or "")
+    models = wish.allowed_models
+    if models is None and preset is not None:
+        models = list(preset.allowed_models)
+    row = TokenRow(
+        token_id=tools.new_id("tok"),
+        token_type=wish.token_type,
+        digest=key_digest(control.pepper, key),
+        hint=hint(key),
+        name=wish.name,
+        description=wish.description,
+        status="provisioned",
+        key_class=wish.key_class,
+        role=wish.role,
+        rate_limit=preset.rate_limit if wish.rate_limit is None and preset is not None else wish.rate_limit,
+        allowed_models=None if models is None else _json(models),
+        consumer_group=wish.consumer_group,
+        attribution=_json(wish.attribution),
+        team_id=wish.team_id,
+        created_at_ms=tools.now_ms(),
+        expires_at_ms=None if wish.expires_at is None else unix_ms(wish.expires_at),
+        last_used_at_ms=None,
+    )
+    async with control.store.write() as books:
+        await books.tokens.add(row)
+        await _tell_gateways(books, row)
+        await note(books, tools, actor, "token.create", row.token_id, None, _shown(row))
+    return row, key
+
+
+async def get(control: Control, token_id: str) -> TokenRow:
+    """The token. Raises Denial when there is none."""
+    async with control.store.read() as books:
+        return await _found(books, token_id)
+
+
+async def page(
+    control: Control, token_type: str | None, status: str | None, team_id: str | None, before_id: str | None, limit: int
+) -> list[TokenRow]:
+    """The newest tokens, with ids below ``before_id``."""
+    async with control.store.read() as books:
+        now_ms = control.tools.now_ms()
+        return await books.tokens.newest(token_type, status, team_id, now_ms, before_id or BEFORE_ALL, limit)
+
+
+async def change(
+    control: Control, actor: Actor, token_id: str, fields: Mapping[str, Any], status: AskedStatus | None
+) -> TokenRow:
+    """Changes fields of a token (columns by name) and its state. Gateways act on it within a second."""
+    async with control.store.write() as books:
+        row = await _found(books, token_id)
+        if row.status == "revoked":
+            raise conflict(f"{token_id} is revoked: that is for good, issue a new token", "token_revoked")
+        after = msgspec.structs.replace(row, **fields)
+        if status is not None:
+            after = msgspec.structs.replace(after, status=_next_status(row, status))
+        await _write(control, books, actor, "token.update", row, after)
+        return after
+
+
+async def revoke(control: Control, actor: Actor, token_id: str) -> TokenRow:
+    """Ends a token for good; doing so again changes nothing."""
+    async with control.store.write() as books:
+        row = await _found(books, token_id)
+        after = msgspec.structs.replace(row, status="revoked")
+        await _write(control, books, actor, "token.revoke", row, after)
+        return after
+
+
+def _next_status(row: TokenRow, asked: AskedStatus) -> KeyStatus:
+    """The state that ``asked`` leads to: a key that was never used resumes as ``provisioned``."""
+    if asked == row.status:
+        return row.status
+    following: KeyStatus = asked
+    if asked == "active":
+        following = "active" if row.last_used_at_ms is not None else "provisioned"
+    if following not in TRANSITIONS[row.status] or (asked == "active" and row.status != "suspended"):
+        raise conflict(
+            f"{row.token_id} is {row.status}: it can't become {asked}"
+            + (", its first use does that" if row.status == "provisioned" else ""),
+            "illegal_transition",
+            status=row.status,
+        )
+    return following
+
+
+async def _write(control: Control, books: Books, actor: Actor, action: str, before: TokenRow, after: TokenRow) -> None:
+    if after == before:
+        return
+    await books.tokens.update(after)
+    await _tell_gateways(books, after)
+    old, new = _shown(before), _shown(after)
+    changed = {name for name in new if new[name] != old[name]}
+    await note(
+        books,
+        control.tools,
+        actor,
+        action,
+        after.token_id,
+        {name: old[name] for name in sorted(changed)},
+        {name: new[name] for name in sorted(changed)},
+    )
+
+
+async def _tell_gateways(books: Books, row: TokenRow) -> None:
+    if row.token_type == "gateway":
+        await books.changes.add("key", row.token_id)
+
+
+async def _found(books: Books, token_id: str) -> TokenRow:
+    row = await books.tokens.find(token_id)
+    if row is None:
+        raise not_found(f"there is no token {token_id!r}", "token_not_found")
+    return row
+
+
+def _shown(row: TokenRow) -> dict[str, Any]:
+    shown = msgspec.structs.asdict(row)
+    del shown["digest"]
+    return shown
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
