@@ -107,7 +107,7 @@ def _table(results: Results, table: Table) -> str:
         else:
             last = f"{figures.first_byte_p50_us - direct.first_byte_p50_us:,.0f}"
         rows.append([gateway, *(cell(figures) for _, cell in table.columns), last])
-    title = table.title.format(rate=results.settings.get("open_loop_rate_per_s") or 0)
+    title = table.title.format(rate=results.settings.open_loop_rate_per_s)
     return f"## {title}\n\n{_grid(names, rows)}"
 
 

@@ -19,17 +19,32 @@ class Measurement:
 
 
 @dataclass(slots=True)
+class Settings:
+    """How the run was made."""
+
+    rounds: int
+    quick: bool
+    load_core: int
+    gateway_core: int
+    open_loop_rate_per_s: float = 0.0  # half of what the first gateway of the field took; 0 until it is known
+
+
+@dataclass(slots=True)
 class Results:
     """One run of the benchmark."""
 
     machine: dict[str, str]
-    settings: dict[str, object]
+    settings: Settings
     versions: dict[str, str] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
     ready_s: dict[str, list[float]] = field(default_factory=dict)
     not_available: dict[str, str] = field(default_factory=dict)
     audits: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
+
+    def discard(self, gateway: str, scenario: str) -> None:
+        """Forget a scenario in which a gateway gave wrong answers in any round."""
+        self.measurements = [one for one in self.measurements if (one.gateway, one.scenario) != (gateway, scenario)]
 
     def median(self, gateway: str, scenario: str) -> Figures | None:
         """The medians of the rounds, each figure by itself; None when it was not measured."""

@@ -40,7 +40,8 @@ _READING = """
 
 def write_page(results: Results) -> Path:
     """Replace RESULTS.md by this run."""
-    settings = {name: results.settings[name] for name in ("rounds", "gateway_core", "load_core")}
-    quick = "; a quick run, too short to quote" if results.settings["quick"] else ""
-    PAGE.write_text(_HEAD.format(**results.machine, **settings, quick=quick) + render(results) + _READING)
+    how = results.settings
+    facts: dict[str, object] = {"rounds": how.rounds, "gateway_core": how.gateway_core, "load_core": how.load_core}
+    facts["quick"] = "; a quick run, too short to quote" if how.quick else ""
+    PAGE.write_text(_HEAD.format(**results.machine, **facts) + render(results) + _READING)
     return PAGE

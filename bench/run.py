@@ -13,20 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench.child import Child
 from bench.cores import Cores, TooFewCores, choose_cores
 from bench.machine import describe_machine
 from bench.measure import How, WrongAnswers, measure
+from bench.mock_child import mock_provider
 from bench.peers.field import FIELD
 from bench.peers.gateway import Gateway, NotAvailable, Running, Site
-from bench.peers.starting import bare_environment, get
+from bench.peers.starting import PROBES, get
 from bench.report import render
-from bench.results import Measurement, Results
+from bench.results import Measurement, Results, Settings
 from bench.results_page import write_page
 from bench.scenarios import SCENARIOS, Scenario
-
-_ROOT = Path(__file__).parent.parent
-_PROBES = 2  # calls made to see that a gateway is up
 
 
 def main() -> int:
@@ -39,13 +36,8 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     os.sched_setaffinity(0, {cores.load})
-    settings = {
-        "rounds": options.rounds,
-        "quick": options.quick,
-        "load_core": cores.load,
-        "gateway_core": cores.gateway,
-    }
-    results = Results(describe_machine(), {**settings, "open_loop_rate_per_s": None})
+    settings = Settings(options.rounds, options.quick, cores.load, cores.gateway)
+    results = Results(describe_machine(), settings)
     field = _install(options.only, options.home, results)
     scenarios = [one for one in SCENARIOS if options.scenarios is None or one.name in options.scenarios]
     try:
@@ -78,11 +70,8 @@ def _install(wanted: Sequence[Gateway], home: Path, results: Results) -> list[Ga
 def _rounds(
     results: Results, field: list[Gateway], scenarios: Sequence[Scenario], cores: Cores, folder: Path, home: Path
 ) -> None:
-    rounds = int(str(results.settings["rounds"]))
-    environment = bare_environment(folder, {"PYTHONPATH": str(_ROOT)})
-    mock_command = [sys.executable, "-m", "bench.mock_provider"]
-    with Child(mock_command, core=cores.load, environment=environment, log=folder / "mock.log") as mock:
-        mock_port = _mock_port(mock)
+    rounds = results.settings.rounds
+    with mock_provider(cores, folder) as (mock, mock_port):
         for number in range(1, rounds + 1):
             for gateway in list(field):
                 site_folder = folder / f"{number}-{gateway.name.replace(', ', '-').replace(' ', '-')}"
@@ -101,27 +90,25 @@ def _turn(results: Results, gateway: Gateway, site: Site, scenarios: Sequence[Sc
     started = time.monotonic()
     with gateway.serve(site) as running:
         results.ready_s.setdefault(gateway.name, []).append(time.monotonic() - started)
-        calls = _PROBES
+        calls = PROBES
         clean = True
         for scenario in scenarios:
-            if not _takes_part(gateway, scenario):
+            if not _takes_part(results, gateway, scenario):
                 continue
+            how = How(results.settings.open_loop_rate_per_s, results.settings.quick)
             served_before = _served(site)
             try:
-                how = How(float(str(results.settings["open_loop_rate_per_s"] or 0)), bool(results.settings["quick"]))
-                if scenario.open_loop and not how.rate_per_s:
-                    continue
                 figures, answered = measure(gateway, running, scenario, site, how)
+                if gateway.cached and (missed := _served(site) - served_before):
+                    raise WrongAnswers(f"{missed} of {answered} cached calls reached the provider")
             except WrongAnswers as error:
                 clean = False
+                results.discard(gateway.name, scenario.name)
                 _not_available(results, gateway, f"in scenario {scenario.name}: {error}")
                 continue
             calls += answered
-            if gateway.cached and (missed := _served(site) - served_before) > 0:
-                _not_available(results, gateway, f"{missed} of {answered} cached calls reached the provider")
-                continue
-            if scenario.name == "call" and not results.settings["open_loop_rate_per_s"]:
-                results.settings["open_loop_rate_per_s"] = round(figures.calls_per_s / 2)
+            if scenario.name == "call" and not results.settings.open_loop_rate_per_s:
+                results.settings.open_loop_rate_per_s = figures.calls_per_s / 2
             results.measurements.append(Measurement(gateway.name, scenario.name, number, figures))
             _say(f"  {scenario.name}: {figures.cpu_us:,.1f} us CPU, {figures.calls_per_s:,.0f} calls/s")
         if clean:
@@ -139,7 +126,9 @@ def _audit(results: Results, gateway: Gateway, running: Running, calls: int, num
     _say(f"  {found}")
 
 
-def _takes_part(gateway: Gateway, scenario: Scenario) -> bool:
+def _takes_part(results: Results, gateway: Gateway, scenario: Scenario) -> bool:
+    if scenario.open_loop and not results.settings.open_loop_rate_per_s:
+        return False
     asked = scenario.only is None or gateway.name in scenario.only
     return asked and (gateway.scenarios is None or scenario.name in gateway.scenarios)
 
@@ -147,15 +136,6 @@ def _takes_part(gateway: Gateway, scenario: Scenario) -> bool:
 def _not_available(results: Results, gateway: Gateway, reason: str) -> None:
     results.not_available[gateway.name] = reason
     _say(f"{gateway.name} is not available: {reason}")
-
-
-def _mock_port(mock: Child) -> int:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and mock.exit_code is None:
-        if line := mock.log_text().strip():
-            return int(line)
-        time.sleep(0.02)
-    raise OSError("the mock provider did not start: " + mock.log_text())
 
 
 def _served(site: Site) -> int:

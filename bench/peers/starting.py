@@ -13,6 +13,7 @@ from bench.peers.gateway import NotAvailable
 from bench.requests import Address, Ask, request_bytes
 
 _READY_S = 90.0
+PROBES = 2  # right answers that `wait_until_right` takes, one whole, one streamed
 _ANSWER_S = 20.0
 
 

@@ -1,30 +1,23 @@
 """The load generator against the mock provider, over real sockets."""
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
 from bench.answers import MODEL
-from bench.child import Child
+from bench.cores import Cores
 from bench.load import Plan, closed_loop, open_loop
+from bench.mock_child import mock_provider
 from bench.peers.starting import get, post, wait_until_right
 from bench.requests import Address, Ask, request_bytes
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def provider(tmp_path):
     """The address of a mock provider."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "bench.mock_provider"]
     core = min(os.sched_getaffinity(0))
-    with Child(command, core=core, environment=environment, log=tmp_path / "mock.log") as child:
-        while not child.log_text().strip():
-            assert child.exit_code is None, child.log_text()
-        address = Address(int(child.log_text()), "/v1/chat/completions", (), MODEL)
+    with mock_provider(Cores(load=core, gateway=core), tmp_path) as (child, port):
+        address = Address(port, "/v1/chat/completions", (), MODEL)
         wait_until_right(address, child)
         yield address
 

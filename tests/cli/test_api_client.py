@@ -81,11 +81,11 @@ def test_an_api_that_does_not_run_is_named_with_what_to_do(kt: Kt, monkeypatch: 
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     monkeypatch.setenv("KEEPTRUSTS_API_URL", url)
     monkeypatch.setenv("KEEPTRUSTS_API_TOKEN", TOKEN)
-    assert kt("spend", "--all") == (
-        2,
-        "",
+    ran = kt("spend", "--all")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
         f"kt: cannot reach the Keeptrusts API at {url} (connection refused): "
-        "start it with `kt up`, or set KEEPTRUSTS_API_URL to where it runs\n",
+        "start it with `kt up`, or set KEEPTRUSTS_API_URL to where it runs\n"
     )
 
 

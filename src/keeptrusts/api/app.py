@@ -29,6 +29,7 @@ def create_app(control: Control) -> FastAPI:
             response_model=route.shape,
             dependencies=[] if route.permission == "open" else [Depends(permit(route.permission))],
             include_in_schema=route.shape is not None,
+            openapi_extra=route.documented,
         )
     errors.install(app)
     app.add_middleware(RequestIds, new_id=lambda: control.tools.new_id("req"))

@@ -63,7 +63,21 @@ class ExactRoute(APIRoute):
         return handle
 
 
-def answer(shape: BaseModel | list[Any] | dict[str, Any], status: int = 200) -> Response:
+def answer(value: BaseModel | list[Any] | dict[str, Any], status: int = 200) -> Response:
     """The answer as JSON; amounts as plain exact numbers."""
-    value = shape.model_dump() if isinstance(shape, BaseModel) else shape
-    return Response(encode(value), status, media_type="application/json")
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
+    return Response(encode(_plain(value)), status, media_type="application/json")
+
+
+def _plain(value: Any) -> Any:
+    """Amounts digit by digit (``0.000000001``): the encoder's own form of a small Decimal has an exponent."""
+    match value:
+        case Decimal():
+            return msgspec.Raw(format(value, "f").encode())
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+        case _:
+            return value

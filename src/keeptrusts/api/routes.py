@@ -7,11 +7,11 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from keeptrusts.api.access import Permission
-from keeptrusts.api.resources import gateway, health
+from keeptrusts.api.resources import events, gateway, health, model_pricing, tokens, wallets
 
 
 class Route(Struct, frozen=True):
-    """``shape`` documents the answer; None leaves the route out of ``/openapi.json``."""
+    """``shape`` documents the answer; None leaves the route out of ``/openapi.json``. ``documented`` adds to what stands there."""
 
     method: str
     path: str
@@ -19,11 +19,24 @@ class Route(Struct, frozen=True):
     permission: Permission
     shape: type[BaseModel] | Any | None = None
     status: int = 200
+    documented: dict[str, Any] | None = None
 
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", health.healthz, "open"),
     Route("GET", "/readyz", health.readyz, "open"),
+    Route("POST", "/v1/tokens", tokens.create, "operate", tokens.IssuedToken, 201),
+    Route("GET", "/v1/tokens", tokens.list_tokens, "operate", tokens.TokenPage),
+    Route("GET", "/v1/tokens/{token_id}", tokens.get, "operate", tokens.Token),
+    Route("PATCH", "/v1/tokens/{token_id}", tokens.patch, "operate", tokens.Token),
+    Route("DELETE", "/v1/tokens/{token_id}", tokens.delete, "operate", tokens.Token),
+    Route("GET", "/v1/wallets", wallets.list_wallets, "operate", wallets.WalletPage),
+    Route("POST", "/v1/wallets/allocate", wallets.allocate, "operate", wallets.BalanceShape),
+    Route("GET", "/v1/wallets/balance", wallets.balance, "operate", wallets.BalanceShape),
+    Route("GET", "/v1/wallets/transactions", wallets.transactions, "operate", wallets.TransactionPage),
+    Route("POST", "/v1/model-pricing", model_pricing.post, "operate", model_pricing.PriceAnswer, 201),
+    Route("GET", "/v1/model-pricing", model_pricing.list_prices, "operate", list[model_pricing.PriceAnswer]),
+    Route("GET", "/v1/events", events.list_events, "operate", events.EventPage, documented=events.DOCUMENTED),
     Route("POST", "/v1/gateway/register", gateway.register, "operate"),
     Route("GET", "/v1/gateway/snapshot", gateway.snapshot, "machine"),
     Route("POST", "/v1/gateway/heartbeat", gateway.heartbeat, "machine"),

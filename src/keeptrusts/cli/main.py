@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NamedTuple
 
 from keeptrusts import __version__
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (without the leading ``kt``) and returns its exit code: 0 done, 1 no, 2 cannot be asked."""
     asked = list(sys.argv[1:] if argv is None else argv)
     code = 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a character gets its escape, not a stack trace of ours.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with reader_may_leave():
             code = _run(asked)

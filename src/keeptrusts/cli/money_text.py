@@ -4,9 +4,9 @@ The rules, in the order in which they decide:
 
 1. What people set (a budget) is shown exactly, with at least two decimals.
 2. Spent and remaining share one number of decimals: two while both, where not zero, are at least a cent; else as many as
-   give the smaller one two significant digits; never fewer than the budget has (nine at most, which is exact). Spend is rounded half up to it, and
-   remaining is the budget less the spend **as shown**: the three figures add up, real spend is never ``$0.00``, and a
-   touched budget never looks whole, nor a nearly used one empty.
+   give the smaller one two significant digits; never fewer than the budget has (nine at most, which is exact). Spend is
+   rounded half up to it, and remaining is the budget less the spend **as shown**: the three figures add up, real spend is
+   never ``$0.00``, and a touched budget never looks whole, nor a nearly used one empty.
 3. A part of the spend (one model's) has the decimals of the whole, or more when it is itself under a cent.
 4. A share is cut, not rounded, to three decimals, so that 100 % is shown when it is reached and not before; a share too
    small for three decimals gets two significant digits. Nothing spent is ``0.0%``.

@@ -80,9 +80,9 @@ async def create(control: Control, actor: Actor, wish: Wish) -> tuple[TokenRow, 
         key_class=wish.key_class,
         role=wish.role,
         rate_limit=preset.rate_limit if wish.rate_limit is None and preset is not None else wish.rate_limit,
-        allowed_models=None if models is None else _json(models),
+        allowed_models=None if models is None else json_text(models),
         consumer_group=wish.consumer_group,
-        attribution=_json(wish.attribution),
+        attribution=json_text(wish.attribution),
         team_id=wish.team_id,
         created_at_ms=tools.now_ms(),
         expires_at_ms=None if wish.expires_at is None else unix_ms(wish.expires_at),
@@ -187,5 +187,6 @@ def _shown(row: TokenRow) -> dict[str, Any]:
     return shown
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
+    """A value as the JSON text that a column keeps."""
     return msgspec.json.encode(value).decode()

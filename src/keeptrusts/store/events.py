@@ -24,7 +24,8 @@ INSERT = (
 INPUT = "(input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens)"
 TOKENS = f"({INPUT} + output_tokens)"
 BILLED_ERROR = "(status = 'upstream_error' AND COALESCE(cost_nanos, 0) > 0)"
-SERVED = f"(status IN ({', '.join(f"'{status}'" for status in SERVED_STATUSES)}) OR {BILLED_ERROR})"
+QUOTED_STATUSES = ", ".join(f"'{status}'" for status in SERVED_STATUSES)
+SERVED = f"(status IN ({QUOTED_STATUSES}) OR {BILLED_ERROR})"
 SUMS = f"""
     SUM(CASE WHEN {SERVED} THEN 1 ELSE 0 END),
     SUM(CASE WHEN status = 'blocked' THEN 1 ELSE 0 END),

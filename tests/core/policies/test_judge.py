@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from keeptrusts.core.policies.content_words import CATEGORIES
 from keeptrusts.core.policies.judge import CLEAN, Verdict, compile_policies
 from tests.core.policies.written import Written, call_body, json_spellings, texts_of
 
@@ -44,6 +45,17 @@ def test_no_way_of_writing_json_hides_a_phrase(data):
     assert FLAGGING.check_input(body, lambda: texts_of(body)).actions
 
 
+EVERY_PHRASE = [phrase for levels in CATEGORIES.values() for phrases in levels.values() for phrase in phrases]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(EVERY_PHRASE).flatmap(lambda phrase: st.from_regex(phrase.replace("'", "'?"), fullmatch=True)))
+def test_every_phrase_of_the_lists_is_found_in_a_body_as_in_a_text(said):
+    body = call_body(f"so:\n{said}\nthen")
+    assert FLAGGING.check_input(body, lambda: texts_of(body)) == FLAGGING.check_texts([said])
+    assert FLAGGING.check_texts([said]).actions
+
+
 # Letters of the phrases, so that near misses are common.
 @settings(max_examples=400, deadline=None)
 @given(
@@ -64,17 +76,22 @@ def test_the_quick_search_never_disagrees_with_the_whole_one(text):
         assert FLAGGING.check_input(body, lambda body=body: texts_of(body)) == FLAGGING.check_texts([text])
 
 
+def shifted(first):
+    """The phrase in another alphabet of Unicode that looks Latin and begins at ``first``."""
+    return "".join(chr(ord(c) - ord("a") + first) if c.isalpha() else c for c in "heil hitler")
+
+
 @pytest.mark.parametrize(
     "disguise",
     [
-        "ｈｅｉｌ　ｈｉｔｌｅｒ",
+        shifted(0xFF41),  # full width
         "HEIL HITLER",
         "he\u200bil hit\u00adler",
         "\u202eheil hitler",
         "heil\u2003hitler",
         "heil_hitler",
         "heil-\nhitler",
-        "𝐡𝐞𝐢𝐥 𝐡𝐢𝐭𝐥𝐞𝐫",
+        shifted(0x1D41A),  # mathematical bold
         "heil hi\ufe0ftler",
     ],
 )

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Gateway key
 Form = Annotated[Literal["table", "json"], typer.Option("--format")]
 
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-DURATION = re.compile(r"(\d{1,6})([mhdw])")
+DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
 
 
 @app.command()

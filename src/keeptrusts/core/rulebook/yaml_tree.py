@@ -39,7 +39,7 @@ class Place(NamedTuple):
     column: int
 
 
-class Entry(NamedTuple):
+class Keyed(NamedTuple):
     """A key of a mapping with the place of the key itself, and its value."""
 
     place: Place
@@ -50,7 +50,7 @@ class Node(NamedTuple):
     """A value and where it begins. ``size`` counts the nodes in it and ``height`` its levels, aliases spelled out."""
 
     place: Place
-    content: "Scalar | list[Node] | dict[str, Entry]"
+    content: "Scalar | list[Node] | dict[str, Keyed]"
     size: int = 1
     height: int = 0
 
@@ -146,7 +146,7 @@ class _Reading:
         return _collection(place, items, items)
 
     def mapping(self, path: str, place: Place, depth: int) -> Node:
-        entries: dict[str, Entry] = {}
+        entries: dict[str, Keyed] = {}
         merged: list[Node] = []
         while not isinstance(event := next(self.events), MappingEndEvent):
             key_place = _place(event)
@@ -159,18 +159,18 @@ class _Reading:
             elif key in entries:
                 self.problems.append(_duplicate_key(path, key, key_place, entries[key].place))
             else:
-                entries[key] = Entry(key_place, value)
+                entries[key] = Keyed(key_place, value)
         for value in merged:
             _merge(entries, value)
         return _collection(place, entries, [entry.value for entry in entries.values()])
 
 
-def _collection(place: Place, content: list[Node] | dict[str, Entry], inner: list[Node]) -> Node:
+def _collection(place: Place, content: list[Node] | dict[str, Keyed], inner: list[Node]) -> Node:
     size = 1 + sum(node.size for node in inner)
     return Node(place, content, size, 1 + max((node.height for node in inner), default=0))
 
 
-def _merge(entries: dict[str, Entry], source: Node) -> None:
+def _merge(entries: dict[str, Keyed], source: Node) -> None:
     """The merge key ``<<``: what the mapping does not say itself comes from the anchored one."""
     sources = source.content if isinstance(source.content, list) else [source]
     for node in sources:
