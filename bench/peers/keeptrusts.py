@@ -17,7 +17,7 @@ from bench.answers import MODEL, USAGE
 from bench.child import Child
 from bench.peers.gateway import Gateway, NotAvailable, Running, Site
 from bench.peers.starting import bare_environment, free_port, get, post, wait_until_right
-from bench.requests import Address
+from bench.requests import Address, Ask
 
 _KEY = "kt_cg_engineering_bench123"
 _TOKEN = "kt_ak_bench_only_on_this_machine_0000000000"
@@ -106,7 +106,8 @@ def _serve(site: Site, *, cache: bool = False) -> Iterator[Running]:
         log = site.folder / "gateway.log"
         with Child(gateway_command, core=site.cores.gateway, environment=environment, log=log) as gateway:
             address = Address(port, "/v1/chat/completions", (("x-consumer-group", _KEY),), MODEL)
-            wait_until_right(address, gateway)
+            # A stream from the cache has the text of the whole answer in one event.
+            wait_until_right(address, gateway, (Ask(),) if cache else (Ask(), Ask(stream=True)))
             yield Running(gateway, address, None if cache else partial(_audit, api_port))
 
 

@@ -137,7 +137,7 @@ class FakeApi:
 
     def _balance(self, query: dict[str, str], _: Any) -> Any:
         for found in self.wallets:
-            if found["team_id"] == query["team_id"]:
+            if query["team_id"] in (found["team_id"], found["team"]):
                 return found
         raise says_no(404, "wallet_not_found", f"Team {query['team_id']} has no wallet.")
 
@@ -149,7 +149,8 @@ class FakeApi:
     def _events(self, query: dict[str, str], _: Any) -> Any:
         if query.get("aggregate") == "by_model":
             return {"models": self.models}
-        rows = [it for it in self.events if query.get("team_id") in (None, it["team_id"])]
+        team = query.get("team", "").casefold()
+        rows = [it for it in self.events if not team or team in (it["team_id"], it["team"])]
         return self._page("events", rows[::-1], query)
 
     def _tokens(self, query: dict[str, str], _: Any) -> Any:

@@ -68,6 +68,19 @@ def test_the_real_cost_of_the_tutorials_call_is_seen(kt: Kt, at: FakeApi) -> Non
     ]
 
 
+def test_a_model_is_one_line_whoever_served_it_and_none_when_nothing_was(kt: Kt, at: FakeApi) -> None:
+    at.wallets = [wallet("team_x", "500", "0.3")]
+    at.models = [
+        model("gpt-4o", "0.2", 10, 1) | {"provider": "openai"},
+        model("gpt-4o", "0.1", 5, 2) | {"provider": "azure"},
+        model("gpt-4o-mini", "0", 0, 0) | {"provider": "unassigned", "refused": 3},
+    ]
+    assert kt("spend", "--team", "x").out.splitlines()[6:] == [
+        "Breakdown by model:",
+        "gpt-4o: $0.30 (15 tokens, 3 requests)",
+    ]
+
+
 def test_every_page_of_teams_is_read(kt: Kt, at: FakeApi) -> None:
     at.page_limit = 2
     at.wallets = [wallet(f"team_{number}", "1") for number in range(5)]

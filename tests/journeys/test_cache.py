@@ -23,7 +23,10 @@ def test_a_repeated_call_is_answered_from_the_cache_at_no_cost(product: Product,
     key = funded_key(product, team)
     first, second = product.chat(key, "Same again."), product.chat(key, "Same again.")
     assert first.json["choices"] == second.json["choices"]
-    assert (first.headers.get("x-keeptrusts-cache", "miss"), second.headers.get("x-keeptrusts-cache", "miss")) == ("miss", "hit")
+    assert (first.headers.get("x-keeptrusts-cache", "miss"), second.headers.get("x-keeptrusts-cache", "miss")) == (
+        "miss",
+        "hit",
+    )
     rows = {event["request_id"]: event for event in settled_events(product, 2, team_id=team)}
     paid, hit = rows[first.headers["x-request-id"]], rows[second.headers["x-request-id"]]
     assert (paid["status"], paid["cache_hit"]) == ("ok", False)

@@ -73,9 +73,9 @@ def test_a_caller_that_leaves_before_its_request_is_complete_causes_no_call(prod
         caller.sendall(request[:-5])
     whole = product.chat(key)
     assert whole.status == 200
-    [event] = settled_events(product, 1, team_id=team)
-    assert event["request_id"] == whole.headers["x-request-id"]
-    nothing_held(product, team)
+    paid = [event for event in settled_events(product, 2, team_id=team) if event["cost"] is not None]
+    assert [event["request_id"] for event in paid] == [whole.headers["x-request-id"]]
+    assert nanos(nothing_held(product, team)["spent"]) == nanos(paid[0]["cost_usd"])
 
 
 def test_two_requests_sent_in_one_breath_get_two_answers_in_order(product: Product, team: str) -> None:

@@ -227,7 +227,10 @@ def test_the_policy_fragments_of_001_lint_and_route(tmp_path: Path) -> None:
         for max_tokens, model in ((100, "gpt-4o-mini"), (1000, "gpt-4o-mini"), (1001, "gpt-4o")):
             assert product.chat(key, "Route me.", "cost-optimized", max_tokens=max_tokens).status == 200
             assert product.truth()[-1].model == model
-        assert product.chat(key, "Route me.", "cost-optimized", max_tokens=100).headers.get("x-keeptrusts-cache", "miss") == "hit"
+        assert (
+            product.chat(key, "Route me.", "cost-optimized", max_tokens=100).headers.get("x-keeptrusts-cache", "miss")
+            == "hit"
+        )
         rows = settled_events(product, 4, team_id="search")
         assert {row["consumer_group"] for row in rows} == {"development"}
     finally:

@@ -128,7 +128,7 @@ def test_too_many_requests_are_a_rate_limit_error_that_says_when_to_come_back(pr
         with pytest.raises(openai.RateLimitError) as caught:
             client.chat.completions.create(model=MINI, messages=HAIKU)
     assert caught.value.code == "rate_limit_exceeded"
-    assert 1 <= int(caught.value.response.headers["retry-after"]) <= 60
+    assert 1 <= int(caught.value.response.headers["retry-after"]) <= 61
 
 
 def test_an_empty_wallet_is_a_status_error_with_402(product: Product, team: str) -> None:
@@ -153,10 +153,11 @@ def test_an_unknown_route_is_not_found(client: openai.OpenAI) -> None:
         client.images.generate(prompt="a cat", model="dall-e-3")
 
 
-def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
+def test_a_model_without_a_price_is_a_status_error_that_says_so(client: openai.OpenAI) -> None:
+    """Under enforcement a cost that cannot be bounded is not let through."""
+    with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(model="gpt-does-not-exist", messages=HAIKU)
-    assert caught.value.code == "model_not_found"
+    assert (caught.value.status_code, caught.value.code) == (402, "unpriced_model")
 
 
 def test_a_provider_that_fails_is_a_server_error_and_costs_nothing(

@@ -31,7 +31,9 @@ def test_a_cost_priority_group_takes_the_cheap_model_for_short_answers(
     assert served.model == model
     [event] = settled_events(product, 1, team_id=team)
     assert event["model"] == model
-    assert nanos(event["cost_usd"]) == served.prompt_tokens * nanos_per_token[0] + 25 * nanos_per_token[1]
+    assert nanos(event["cost_usd"]) == (
+        served.prompt_tokens * nanos_per_token[0] + served.completion_tokens * nanos_per_token[1]
+    )
 
 
 def test_none_asked_sends_the_bound_of_the_entry_to_the_provider(product: Product, team: str) -> None:

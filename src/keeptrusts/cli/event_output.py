@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TextIO
 
 from keeptrusts.cli.columns import columns, widths_of
-from keeptrusts.cli.event_fields import CSV_FIELDS, TABLE_HEADING, TABLE_WIDTHS, cell, chosen, field_value, table_row
+from keeptrusts.cli.event_fields import TABLE_HEADING, TABLE_WIDTHS, chosen, field_value, table_row
 from keeptrusts.cli.json_text import json_text
-from keeptrusts.cli.printable import inert_cell, printable
+from keeptrusts.cli.printable import printable
+from keeptrusts.core.metering.csv_text import DEFAULT_FIELDS, cell
 
 Format = Literal["table", "json", "csv"]
 Event = Mapping[str, Any]
@@ -27,7 +28,7 @@ def writer(form: Format, out: TextIO, fields: Sequence[str] | None, endless: boo
         case "table":
             return Table(out)
         case "csv":
-            return Csv(out, fields or CSV_FIELDS)
+            return Csv(out, fields or DEFAULT_FIELDS)
         case "json":
             return JsonLines(out, fields) if endless else JsonArray(out, fields)
 
@@ -64,9 +65,7 @@ class Csv:
     def write(self, events: Sequence[Event]) -> None:
         for event in events:
             values = [field_value(event, name) for name in self._fields]
-            self._lines.writerow(
-                [inert_cell(printable(value)) if isinstance(value, str) else cell(value) for value in values]
-            )
+            self._lines.writerow([cell(printable(value) if isinstance(value, str) else value) for value in values])
         self._out.flush()
 
     def close(self) -> None:

@@ -35,6 +35,17 @@ class Burn:
     runs_out_at: datetime | None
 
 
+def merged(rows: Sequence[ModelSpend]) -> list[ModelSpend]:
+    """A row per model, whichever providers served it; models whose calls were all refused are left out."""
+    totals: dict[str, ModelSpend] = {}
+    for it in rows:
+        so_far = totals.get(it.model, ModelSpend(it.model, Decimal(0), 0, 0))
+        totals[it.model] = ModelSpend(
+            it.model, so_far.cost + it.cost, so_far.tokens + it.tokens, so_far.requests + it.requests
+        )
+    return [it for it in totals.values() if it.requests or it.cost]
+
+
 def team_page(wallet: Wallet, models: Sequence[ModelSpend]) -> str:
     """One team's page; the dearest model first."""
     shown = figures(wallet.budget, wallet.spent)

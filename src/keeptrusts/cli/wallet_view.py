@@ -1,6 +1,6 @@
 """A team's wallet as the API answers it, read into a value, and how a team that a person named is found among them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -89,13 +89,10 @@ def wallets_of(asked: str, wallets: Sequence[Wallet]) -> list[Wallet]:
     )
 
 
-def team_id_of(asked: str, api: Api, note: Callable[[str], None]) -> str:
-    """The id behind a team's name. A team need not have a wallet: what no wallet knows is taken for an id, with a note."""
+def team_id_of(asked: str, api: Api) -> str:
+    """The id behind a team's name; what no wallet knows is taken for the id of a new team."""
     found = _matching(asked, list_wallets(api))
-    if found:
-        return found[0].team_id
-    note(f"no wallet for team {printable(asked)!r}: taking that as its id")
-    return asked
+    return found[0].team_id if found else asked
 
 
 def _matching(asked: str, wallets: Sequence[Wallet]) -> list[Wallet]:

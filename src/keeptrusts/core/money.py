@@ -1,11 +1,14 @@
 """Money as integers: amounts in nano-USD, prices in pico-USD per token. Nothing else divides or rounds money."""
 
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation
 
 NANOS_PER_USD = 1_000_000_000
 PICOS_PER_NANO = 1_000
 MAX_NANOS = 2**63 - 1
 """What an int64 column holds: about 9.2 billion USD."""
+
+MAX_DIGITS = 40
+_EXACT = Context(prec=2 * MAX_DIGITS)
 
 
 class BadAmount(ValueError):
@@ -23,13 +26,23 @@ def nanos_from_usd(amount: Decimal | int | str) -> int:
         raise BadAmount(f"{amount!r} is not a number") from None
     if not value.is_finite():
         raise BadAmount(f"{amount} is not a finite number")
-    if abs(value.adjusted()) > 12:
-        raise BadAmount(f"{amount} is out of range: an amount is at most {usd_text(MAX_NANOS)} USD")
-    scaled = value.scaleb(9)
+    return _billionths(value, f"it is at most {usd_text(MAX_NANOS)} USD")
+
+
+def _billionths(value: Decimal, largest: str) -> int:
+    """``value`` times 10^9, exactly. Raises BadAmount when that is not an int64."""
+    digits = value.as_tuple().digits
+    if len(digits) > MAX_DIGITS:
+        raise BadAmount(f"{len(digits)} digits are too many: nine decimals at most")
+    if value and value.adjusted() < -9:
+        raise BadAmount(f"{value} has more than nine decimals")
+    if value.adjusted() > 12:
+        raise BadAmount(f"{value} is out of range: {largest}")
+    scaled = _EXACT.scaleb(value, 9)
     if scaled != scaled.to_integral_value():
-        raise BadAmount(f"{amount} has more than nine decimals")
+        raise BadAmount(f"{value} has more than nine decimals")
     if abs(scaled) > MAX_NANOS:
-        raise BadAmount(f"{amount} is out of range: an amount is at most {usd_text(MAX_NANOS)} USD")
+        raise BadAmount(f"{value} is out of range: {largest}")
     return int(scaled)
 
 
@@ -56,12 +69,7 @@ def pico_per_token(usd_per_1k_tokens: Decimal | int | str) -> int:
         raise BadAmount(f"{usd_per_1k_tokens!r} is not a number") from None
     if not value.is_finite() or value < 0:
         raise BadAmount(f"a price is a finite number of at least 0, not {usd_per_1k_tokens}")
-    scaled = value.scaleb(9)
-    if scaled != scaled.to_integral_value():
-        raise BadAmount(f"{usd_per_1k_tokens} has more than nine decimals per 1K tokens")
-    if scaled > MAX_NANOS:
-        raise BadAmount(f"{usd_per_1k_tokens} is out of range for a price per 1K tokens")
-    return int(scaled)
+    return _billionths(value, "it is too large for a price per 1K tokens")
 
 
 def usd_per_1k_tokens(pico: int) -> Decimal:

@@ -4,8 +4,8 @@ import re
 
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.refusal import Refused
-from keeptrusts.gateway.refusals import error_body, error_headers, status_of
-from keeptrusts.gateway.wire import Headers, Wire
+from keeptrusts.gateway.refusals import error_body, error_lines, status_of
+from keeptrusts.gateway.wire import Wire
 
 MAX_REQUEST_ID_BYTES = 128
 _PRINTABLE = re.compile(rb"[!-~]+")
@@ -32,15 +32,13 @@ class Client:
         control = headers.get(b"cache-control")
         self.wants_fresh = control is not None and (b"no-cache" in control or b"no-store" in control)
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    async def whole(self, status: int, lines: bytes, body: bytes) -> None:
         """Sends a complete answer."""
-        headers.append((b"x-request-id", self.request_id.encode()))
-        await self._wire.whole(status, headers, body)
+        await self._wire.whole(status, b"%bx-request-id: %b\r\n" % (lines, self.request_id.encode()), body)
 
-    async def begin(self, headers: Headers) -> None:
+    async def begin(self, lines: bytes) -> None:
         """Begins a stream."""
-        headers.append((b"x-request-id", self.request_id.encode()))
-        await self._wire.begin(headers)
+        await self._wire.begin(b"%bx-request-id: %b\r\n" % (lines, self.request_id.encode()))
 
     async def more(self, data: bytes) -> None:
         """Sends some of a stream; waits while the client is slower than we are."""
@@ -52,4 +50,4 @@ class Client:
 
     async def refuse(self, refused: Refused) -> None:
         """Says no."""
-        await self.whole(status_of(refused), error_headers(refused), error_body(refused))
+        await self.whole(status_of(refused), error_lines(refused), error_body(refused))

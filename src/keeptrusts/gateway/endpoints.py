@@ -11,7 +11,7 @@ from keeptrusts.gateway.answers import Client
 from keeptrusts.gateway.caller import KnownRefused, identify
 from keeptrusts.gateway.life_of_a_call import chat_completion
 from keeptrusts.gateway.node import Node
-from keeptrusts.gateway.refusals import JSON_TYPE
+from keeptrusts.gateway.refusals import JSON_LINE
 from keeptrusts.gateway.wire import Wire
 
 Handler = Callable[[Node, dict[str, Any], Any, Any], Awaitable[None]]
@@ -35,18 +35,18 @@ async def list_models(node: Node, scope: dict[str, Any], receive: Any, send: Any
     data = [
         {"id": model, "object": "model", "created": 0, "owned_by": owner} for model, owner in edition.models_for(caller)
     ]
-    await client.whole(200, [JSON_TYPE], _encode({"object": "list", "data": data}))
+    await client.whole(200, JSON_LINE, _encode({"object": "list", "data": data}))
 
 
 async def healthz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """The process is alive."""
-    await _client(node, scope, receive, send).whole(200, [JSON_TYPE], b'{"status":"ok"}')
+    await _client(node, scope, receive, send).whole(200, JSON_LINE, b'{"status":"ok"}')
 
 
 async def readyz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Calls are served."""
     status, text = (200, b'{"status":"ready"}') if node.ready else (503, b'{"status":"not ready"}')
-    await _client(node, scope, receive, send).whole(status, [JSON_TYPE], text)
+    await _client(node, scope, receive, send).whole(status, JSON_LINE, text)
 
 
 ROUTES: dict[str, dict[str, Handler]] = {

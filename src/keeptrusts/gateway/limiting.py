@@ -1,7 +1,7 @@
 """A call's passage through its limits: all scopes are looked at, then all are charged, and corrected when it ends."""
 
 from keeptrusts.core.calls.chat import ChatRequest
-from keeptrusts.core.limits.meter import Exceeded, Left, Meter
+from keeptrusts.core.limits.meter import Exceeded, Meter
 from keeptrusts.core.refusal import Reason, Refused
 
 BYTES_PER_TOKEN = 4
@@ -22,25 +22,23 @@ class Permit:
         for meter in self._meters:
             meter.leave(self._tokens, used_tokens, now_s)
 
-    def headers(self, now_s: int) -> list[tuple[bytes, bytes]]:
-        """``x-ratelimit-*`` of the tightest limits, under the names that OpenAI's SDKs know."""
-        headers = []
+    def lines(self, now_s: int) -> bytes:
+        """``x-ratelimit-*`` header lines of the tightest limits, under the names that OpenAI's SDKs know."""
+        lines = b""
         requests = tightest([meter.requests_left(now_s) for meter in self._meters])
         if requests is not None:
-            headers.append((b"x-ratelimit-limit-requests", b"%d" % requests.limit))
-            headers.append((b"x-ratelimit-remaining-requests", b"%d" % requests.remaining))
+            lines = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n" % requests
         tokens = tightest([meter.tokens_left(now_s) for meter in self._meters])
         if tokens is not None:
-            headers.append((b"x-ratelimit-limit-tokens", b"%d" % tokens.limit))
-            headers.append((b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining))
-        return headers
+            lines += b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n" % tokens
+        return lines
 
 
-def tightest(lefts: list[Left | None]) -> Left | None:
-    """The one with the least remaining."""
+def tightest(lefts: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """The limit with the least remaining, as (limit, remaining)."""
     least = None
     for left in lefts:
-        if left is not None and (least is None or left.remaining < least.remaining):
+        if left is not None and (least is None or left[1] < least[1]):
             least = left
     return least
 

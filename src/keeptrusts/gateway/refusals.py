@@ -57,7 +57,7 @@ UPSTREAM = frozenset(
 """Refusals that a provider caused: their events say ``upstream_error``."""
 
 RETRY_SOON_S = 1
-JSON_TYPE = (b"content-type", b"application/json")
+JSON_LINE = b"content-type: application/json\r\n"
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -79,14 +79,14 @@ def error_body(refused: Refused) -> bytes:
     return _encode({"error": error})
 
 
-def error_headers(refused: Refused) -> list[tuple[bytes, bytes]]:
-    """What SDKs go by: when to try again, and whether at all."""
-    headers = [JSON_TYPE]
+def error_lines(refused: Refused) -> bytes:
+    """Header lines that SDKs go by: when to try again, and whether at all."""
+    lines = JSON_LINE
     retry_after = refused.retry_after_s
-    if retry_after is None and REFUSALS[refused.reason][0] == 503:
+    if retry_after is None and status_of(refused) == 503:
         retry_after = RETRY_SOON_S
     if retry_after is not None:
-        headers.append((b"retry-after", str(retry_after).encode()))
+        lines += b"retry-after: %d\r\n" % retry_after
     if refused.reason in FINAL:
-        headers.append((b"x-should-retry", b"false"))
-    return headers
+        lines += b"x-should-retry: false\r\n"
+    return lines

@@ -1,5 +1,7 @@
 """From the provider to the client: whole answers and streams, settled before the client can see that they are complete."""
 
+from functools import lru_cache
+
 import msgspec
 
 from keeptrusts.core.calls.chat import ChatRequest
@@ -14,11 +16,10 @@ from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.limiting import Permit
 from keeptrusts.gateway.node import Node
-from keeptrusts.gateway.refusals import JSON_TYPE, error_body
+from keeptrusts.gateway.refusals import JSON_LINE, error_body
 from keeptrusts.gateway.upstream import UpstreamFailed
-from keeptrusts.gateway.wire import Headers
 
-EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+STREAM_LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 THEIR_FAULT = frozenset({408, 425})
 """Statuses below 500 that say more about the provider's state than about the request."""
 
@@ -39,7 +40,7 @@ async def relay_whole(
         _keep(node, call, attempt, key, content)
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    await client.whole(200, _headers(call, attempt, permit, node, JSON_TYPE), content)
+    await client.whole(200, _lines(call, attempt, permit, node), content)
     return True
 
 
@@ -52,9 +53,7 @@ async def relay_stream(
     if answer.status != 200:
         return await _relay_error(node, call, client, attempt, answer.status, await answer.whole())
     data = await answer.read()
-    headers = [*EVENT_STREAM, *_target_headers(call)]
-    headers += permit.headers(node.now_s())
-    await client.begin(headers)
+    await client.begin(STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s()))
     reader = StreamReader(show_usage=request.include_usage)
     kept: list[bytes] | None = [] if key is not None else None
     failure: UpstreamFailed | None = None
@@ -120,8 +119,9 @@ async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt,
     call.status, call.reason, call.http_status = "upstream_error", f"upstream_{status}", status
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    content_type = attempt.answer.headers.get(b"content-type", b"application/json")
-    await client.whole(status, [(b"content-type", content_type), *_target_headers(call)], content)
+    content_type = header_text(attempt.answer.headers.get(b"content-type", b"application/json").decode("latin-1"))
+    lines = b"content-type: %b\r\n%b" % (content_type, target_lines(call.provider, call.model))
+    await client.whole(status, lines, content)
     return True
 
 
@@ -131,11 +131,11 @@ async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequ
     call.provider, call.model = entry.provider, entry.model
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    headers = [*_target_headers(call), (b"x-keeptrusts-cache", b"hit"), (b"x-keeptrusts-cost-usd", nanos_text(0))]
+    lines = b"%bx-keeptrusts-cache: hit\r\n%b" % (target_lines(call.provider, call.model), _cost_line(0))
     if not request.stream:
-        await client.whole(200, [JSON_TYPE, *headers], entry.body)
+        await client.whole(200, JSON_LINE + lines, entry.body)
         return True
-    await client.begin([*EVENT_STREAM, *headers])
+    await client.begin(STREAM_LINES + lines)
     events = b"".join(as_stream(msgspec.json.decode(entry.body), request.include_usage))
     await client.end(events + DONE_EVENT)
     return True
@@ -157,22 +157,30 @@ def _usage_object(usage: Usage) -> dict[str, object]:
     }
 
 
-def _target_headers(call: Call) -> Headers:
-    return [
-        (b"x-keeptrusts-provider", (call.provider or "").encode()),
-        (b"x-keeptrusts-model", header_text(call.model)),
-    ]
+@lru_cache(maxsize=4_096)
+def target_lines(provider: str | None, model: str) -> bytes:
+    """The header lines that say who served the call."""
+    return b"x-keeptrusts-provider: %b\r\nx-keeptrusts-model: %b\r\n" % (
+        header_text(provider or ""),
+        header_text(model),
+    )
 
 
 def header_text(text: str) -> bytes:
-    """A name as a header's value: what a header can't hold is left out."""
+    """A text as a header's value: what a header can't hold is left out."""
     return text.encode("ascii", "ignore") if text.isprintable() else b""
 
 
-def _headers(call: Call, attempt: Attempt, permit: Permit, node: Node, content_type: tuple[bytes, bytes]) -> Headers:
-    headers = [content_type, *_target_headers(call), (b"x-keeptrusts-cost-usd", nanos_text(call.cost_nanos or 0))]
+def _cost_line(nanos: int) -> bytes:
+    return b"x-keeptrusts-cost-usd: %b\r\n" % nanos_text(nanos)
+
+
+def _lines(call: Call, attempt: Attempt, permit: Permit, node: Node) -> bytes:
     remaining = attempt.budget_remaining_nanos
-    if remaining is not None:
-        headers.append((b"x-keeptrusts-budget-remaining-usd", nanos_text(remaining)))
-    headers += permit.headers(node.now_s())
-    return headers
+    return b"%b%b%b%b%b" % (
+        JSON_LINE,
+        target_lines(call.provider, call.model),
+        _cost_line(call.cost_nanos or 0),
+        b"" if remaining is None else b"x-keeptrusts-budget-remaining-usd: %b\r\n" % nanos_text(remaining),
+        permit.lines(node.now_s()),
+    )

@@ -82,7 +82,8 @@ class Exchange:
         while not self.complete:
             if self._failure is not None:
                 raise self._failure
-            await self._wait()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         chunks = self._chunks
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -102,10 +103,7 @@ class Exchange:
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        await self._waiter
 
     def wake(self) -> None:
         """Something arrived."""

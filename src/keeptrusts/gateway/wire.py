@@ -1,16 +1,16 @@
 """The short way through uvicorn: request bodies and answers go straight between its buffers and ours.
 
-uvicorn checks and joins an answer's headers one by one, which costs a call more than its money does. The headers of our
-answers are made here and can't be wrong, so head and body are written to the connection at once. Anything that is not
-uvicorn's HTTP/1.1 (a test's fake server, HTTP/1.0) takes the ordinary ASGI messages.
+uvicorn checks and joins an answer's headers one by one, which costs a call more than its money does. Our answers' header
+lines are made here and hold nothing that a client or provider wrote unchecked, so head and body are written to the
+connection at once. Anything that is not uvicorn's HTTP/1.1 (a test's fake server, HTTP/1.0) takes ordinary ASGI messages.
+
+``lines`` are header lines as bytes, each ended by CRLF.
 """
 
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
-Headers = list[tuple[bytes, bytes]]
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
@@ -41,36 +41,29 @@ class Wire:
         message: dict[str, Any] = await self._receive()
         return message
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    async def whole(self, status: int, lines: bytes, body: bytes) -> None:
         """Sends a complete answer."""
         cycle = self._cycle
         if cycle is None:
-            await self._send(
-                {
-                    "type": "http.response.start",
-                    "status": status,
-                    "headers": [*headers, (b"content-length", b"%d" % len(body))],
-                }
-            )
+            headers = [*_split(lines), (b"content-length", b"%d" % len(body))]
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
-            return
-        if cycle.disconnected:
-            return
-        parts = self._head(cycle, status, headers)
-        parts.append(b"content-length: %d\r\n\r\n" % len(body))
-        parts.append(body)
-        cycle.transport.write(b"".join(parts))
-        self._over(cycle)
+        elif not cycle.disconnected:
+            cycle.transport.write(
+                b"%b%b%bcontent-length: %d\r\n\r\n%b"
+                % (_STATUS_LINES[status], self._our_lines(cycle), lines, len(body), body)
+            )
+            self._over(cycle)
 
-    async def begin(self, headers: Headers) -> None:
+    async def begin(self, lines: bytes) -> None:
         """Begins a chunked answer."""
         cycle = self._cycle
         if cycle is None:
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.start", "status": 200, "headers": _split(lines)})
         elif not cycle.disconnected:
-            parts = self._head(cycle, 200, headers)
-            parts.append(b"transfer-encoding: chunked\r\n\r\n")
-            cycle.transport.write(b"".join(parts))
+            cycle.transport.write(
+                b"%b%b%btransfer-encoding: chunked\r\n\r\n" % (_STATUS_LINES[200], self._our_lines(cycle), lines)
+            )
 
     async def more(self, data: bytes) -> None:
         """Sends some of a chunked answer; waits while the client reads more slowly than we write."""
@@ -93,17 +86,11 @@ class Wire:
             self._over(cycle)
 
     @staticmethod
-    def _head(cycle: Any, status: int, headers: Headers) -> list[bytes]:
+    def _our_lines(cycle: Any) -> bytes:
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        parts = [_STATUS_LINES[status]]
-        for name, value in cycle.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        return parts
+        lines: bytes = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
+        return lines if cycle.keep_alive else lines + b"connection: close\r\n"
 
     @staticmethod
     def _over(cycle: Any) -> None:
@@ -112,3 +99,7 @@ class Wire:
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
+
+
+def _split(lines: bytes) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for line in lines.split(b"\r\n")[:-1] for name, _, value in [line.partition(b": ")]]

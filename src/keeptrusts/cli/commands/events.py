@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
-from keeptrusts.cli.api_client import Api, api_of_this_shell
+from keeptrusts.cli.api_client import api_of_this_shell
 from keeptrusts.cli.broken_pipe import reader_may_leave
 from keeptrusts.cli.event_feed import POLL_INTERVAL_S, Event, EventFeed
 from keeptrusts.cli.event_fields import asked_fields
 from keeptrusts.cli.event_output import Format, Writer, writer
 from keeptrusts.cli.failure import Failure
-from keeptrusts.cli.wallet_view import team_id_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Calls as they were recorded, blocked ones too.")
 
@@ -39,8 +38,7 @@ def list_events(
 ) -> None:
     """All events of a time, the newest first; with --last only so many, oldest first."""
     names = _names(fields, form)
-    api = api_of_this_shell()
-    feed = EventFeed(api, _filters(api, since, until, team))
+    feed = EventFeed(api_of_this_shell(), _filters(since, until, team))
     with reader_may_leave():
         out = writer(form, sys.stdout, names)
         for page in feed.pages() if last is None else [feed.last(last)]:
@@ -61,8 +59,7 @@ def tail(
 ) -> None:
     """Events as they come, a line each, until Ctrl-C; with --last or --since those that were, oldest first."""
     names = _names(fields, form)
-    api = api_of_this_shell()
-    feed = EventFeed(api, _filters(api, since, None, team))
+    feed = EventFeed(api_of_this_shell(), _filters(since, None, team))
     endless = follow or (last is None and since is None)
     with reader_may_leave():
         out = writer(form, sys.stdout, names, endless)
@@ -100,9 +97,8 @@ def _names(fields: str | None, form: Format) -> tuple[str, ...] | None:
     return asked_fields(fields)
 
 
-def _filters(api: Api, since: str | None, until: str | None, team: str | None) -> Mapping[str, object]:
-    team_id = None if team is None else team_id_of(team, api, _note)
-    return {"since": since, "until": until, "team_id": team_id}
+def _filters(since: str | None, until: str | None, team: str | None) -> Mapping[str, object]:
+    return {"since": since, "until": until, "team": team}
 
 
 def _note(sentence: str) -> None:

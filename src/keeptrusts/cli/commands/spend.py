@@ -10,7 +10,7 @@ from keeptrusts.cli.api_client import Api, api_of_this_shell, member
 from keeptrusts.cli.failure import Failure
 from keeptrusts.cli.json_text import json_text
 from keeptrusts.cli.printable import printable
-from keeptrusts.cli.spend_report import ModelSpend, as_json, team_page, team_table
+from keeptrusts.cli.spend_report import ModelSpend, as_json, merged, team_page, team_table
 from keeptrusts.cli.wallet_view import Wallet, all_wallets, wallets_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -49,7 +49,7 @@ def _models(api: Api, wallet: Wallet) -> list[ModelSpend]:
         "aggregate": "by_model",
     }
     rows = member(api.get("events", query), "models", list, "events?aggregate=by_model")
-    return [read_model(row) for row in rows]
+    return merged([read_model(row) for row in rows])
 
 
 def read_model(row: Any) -> ModelSpend:
@@ -57,7 +57,7 @@ def read_model(row: Any) -> ModelSpend:
     try:
         return ModelSpend(
             model=printable(row["model"]),
-            cost=Decimal(row["total_cost"] or 0),
+            cost=Decimal(row["total_cost"]),
             tokens=row["total_tokens"],
             requests=row["count"],
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,7 +33,7 @@ def allocate(
     """Set a team's budget for this period and those that follow. It replaces the one before; it does not add."""
     api = api_of_this_shell()
     body = {
-        "team_id": team_id_of(team, api, _no_note),
+        "team_id": team_id_of(team, api),
         "amount": _usd(amount),
         "currency": "USD",
         "period": period,
@@ -50,14 +50,9 @@ def balance(
     """What a team may still spend in this period, and what its running calls hold."""
     api = api_of_this_shell()
     if form == "json":
-        print(json_text(_answer(api.get("wallets/balance", {"team_id": team_id_of(team, api, _no_note)})), 2))
+        print(json_text(api.get("wallets/balance", {"team_id": team}), 2))
     else:
         print(_table(wallets_of(team, all_wallets(api))))
-
-
-def _answer(answer: Any) -> Any:
-    read_wallet(answer)
-    return answer
 
 
 def _table(wallets: Sequence[Wallet]) -> str:
@@ -81,7 +76,3 @@ def _usd(text: str) -> Decimal:
     if amount < 0:
         raise Failure(f"--amount: a budget is at least 0, not {text}")
     return amount
-
-
-def _no_note(_: str) -> None:
-    """A team without a wallet is what allocate is for; balance gets its answer from the API."""

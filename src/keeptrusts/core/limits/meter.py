@@ -19,13 +19,6 @@ class Exceeded(Struct, frozen=True):
     retry_after_s: int
 
 
-class Left(Struct, frozen=True):
-    """What is left of a limit in this minute, for ``x-ratelimit-*``."""
-
-    limit: int
-    remaining: int
-
-
 class Meter:
     """The counters of one scope (``key tok_...``, ``group marketing``). Limits may change; what was used stays.
 
@@ -84,18 +77,18 @@ class Meter:
         for _, allowed, window in self._tokens:
             window.add(used_tokens - (tokens if tokens < allowed else allowed), now_s)
 
-    def requests_left(self, now_s: int) -> Left | None:
-        """What is left of the first limit on requests."""
+    def requests_left(self, now_s: int) -> tuple[int, int] | None:
+        """The first limit on requests and what is left of it, for ``x-ratelimit-*``."""
         return _left(self._requests, now_s)
 
-    def tokens_left(self, now_s: int) -> Left | None:
-        """What is left of the first limit on tokens."""
+    def tokens_left(self, now_s: int) -> tuple[int, int] | None:
+        """The first limit on tokens and what is left of it."""
         return _left(self._tokens, now_s)
 
 
-def _left(counted: tuple[tuple[str, int, SlidingWindow], ...], now_s: int) -> Left | None:
+def _left(counted: tuple[tuple[str, int, SlidingWindow], ...], now_s: int) -> tuple[int, int] | None:
     if not counted:
         return None
     _, allowed, window = counted[0]
     used = window.used(now_s)
-    return Left(allowed, allowed - used if used < allowed else 0)
+    return allowed, allowed - used if used < allowed else 0
