@@ -56,6 +56,7 @@ async def _serve_api(listener: socket.socket, data_dir: Path, api_token: str | N
 
     from keeptrusts.api.app import create_app
     from keeptrusts.control.opening import open_control
+    from keeptrusts.workers.schedule import running_workers
 
     class Server(uvicorn.Server):
         """uvicorn, with its signals left to us: it would raise them again before the store is closed."""
@@ -64,7 +65,7 @@ async def _serve_api(listener: socket.socket, data_dir: Path, api_token: str | N
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    async with open_control(data_dir, api_token) as control:
+    async with open_control(data_dir, api_token) as control, running_workers(control):
         config = uvicorn.Config(
             create_app(control),
             http="httptools",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.books import Event, allocate, events, issue_key, nanos, nothing_held
+from tests.journeys.books import Event, allocate, balance, events, issue_key, nanos, nothing_held
 from tests.journeys.crowd import chat_bytes, parse_answer
 from tests.journeys.processes import until
 from tests.journeys.product import Product, running_product
@@ -120,4 +120,6 @@ def check_rows(product: Product, load: Load, truth: list[Served], rows: list[Eve
     assert all(booked >= billed for booked, billed in off.values()), "the provider bills more than was booked"
     assert spent == sum(cost.values()) >= sum(served.cost_nanos for served in truth)
     assert flagged, "ten kills under load and not one call was caught in the middle: the test does not bite"
+    assert product.gateway.stop() == 0
+    until(lambda: nanos(balance(product, "team_crash")["leased"]) == 0, "every dead node's lease came back")
     assert load.statuses[200] >= KILLS * CALLS_BETWEEN_KILLS // 2

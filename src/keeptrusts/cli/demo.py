@@ -27,12 +27,12 @@ class DemoKey:
 
 
 BUDGETS: dict[str, Decimal] = {
-    "team_search": Decimal("0.25"),
-    "team_support": Decimal("0.05"),
-    "team_analytics": Decimal("0.02"),
-    "team_platform": Decimal("0.001"),
+    "team_search": Decimal("0.02"),
+    "team_support": Decimal("0.005"),
+    "team_analytics": Decimal("0.002"),
+    "team_platform": Decimal("0.00015"),
 }
-"""USD a month: small, so that they move while one looks. The platform team's is soon used up, and its calls are blocked."""
+"""USD a month: tiny, so that they move while one looks. The platform team's is soon used up, and its calls are blocked."""
 
 KEYS = (
     DemoKey("demo-search-prod", "team_search", "search", "ranking", "production", ("gpt-4o-mini",), 5_000),

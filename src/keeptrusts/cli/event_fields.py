@@ -10,7 +10,7 @@ from keeptrusts.cli.printable import printable
 from keeptrusts.core.metering.rendering import FIELD_NAMES
 
 TABLE_HEADING = ("Time", "Team", "Group", "Model", "Tokens", "Cost", "Latency", "Status")
-TABLE_WIDTHS = (20, 12, 12, 12, 6, 9, 7, 7)
+TABLE_WIDTHS = (24, 12, 12, 12, 6, 9, 7, 7)
 """Widths to begin with: what follows later may be wider, and then moves only its own line."""
 
 

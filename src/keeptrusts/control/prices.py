@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 
 from keeptrusts.clock import instant_at_ms, unix_ms
 from keeptrusts.control.audit import note
@@ -41,28 +42,42 @@ async def tell_gateways(books: Books, provider: str, model: str) -> None:
     await books.changes.add("price", msgspec.json.encode((provider, model)).decode())
 
 
-async def seed(control: Control, catalogue: str, prices: list[Price]) -> int:
+class Seed(Struct, frozen=True):
+    """A price from the catalogue; ``starts_ms`` None: it holds from now on."""
+
+    price: Price
+    starts_ms: int | None
+
+
+async def catalogue_seeded(control: Control) -> str | None:
+    """The release of the catalogue that was seeded last."""
+    async with control.store.read() as books:
+        return await books.meta.get(CATALOGUE_VERSION)
+
+
+async def seed(control: Control, catalogue: str, seeds: list[Seed]) -> int:
     """Adds what is new or different in a release of the catalogue; returns how many versions that were."""
+    now_ms = control.tools.now_ms()
     async with control.store.write() as books:
-        known = {(p.provider, p.model): p for p in await books.prices.of_catalogue()}
-        first = not known
-        fresh = [price for price in prices if not _same(price, known.get((price.provider, price.model)))]
-        starts_ms = control.tools.now_ms()
-        versioned = [
-            msgspec.structs.replace(price, version=control.tools.new_id("prc"), source=catalogue) for price in fresh
+        known = await books.prices.of_catalogue()
+        fresh = [
+            (msgspec.structs.replace(it.price, version=control.tools.new_id("prc"), source=catalogue), it.starts_ms)
+            for it in seeds
+            if _bare(it.price) not in known.get((it.price.provider, it.price.model), ())
         ]
-        await books.prices.add_all(versioned, True, starts_ms, starts_ms)
-        if not first:
-            for price in versioned:
-                await tell_gateways(books, price.provider, price.model)
+        for starts_ms in sorted({starts_ms or now_ms for _, starts_ms in fresh}):
+            prices = [price for price, starts in fresh if (starts or now_ms) == starts_ms]
+            await books.prices.add_all(prices, True, starts_ms, now_ms)
+            if known and starts_ms == now_ms:
+                for price in prices:
+                    await tell_gateways(books, price.provider, price.model)
         await books.meta.put(CATALOGUE_VERSION, catalogue)
-    return len(versioned)
+    return len(fresh)
 
 
-def _same(price: Price, known: Price | None) -> bool:
-    return known is not None and price == msgspec.structs.replace(
-        known, version=price.version, source=price.source, effective_from=price.effective_from
-    )
+def _bare(price: Price) -> Price:
+    """The price without what tells versions apart."""
+    return msgspec.structs.replace(price, version="", source="", effective_from=None)
 
 
 async def turn(control: Control) -> None:

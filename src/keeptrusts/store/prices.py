@@ -39,16 +39,21 @@ class SqlPrices:
         )
         return decode(rows[0][0]) if rows else None
 
-    async def of_catalogue(self) -> list[Price]:
-        """The catalogue's latest version of each price, whatever people set."""
+    async def of_catalogue(self) -> dict[tuple[str, str], list[Price]]:
+        """The catalogue's versions that hold last or are still to come, by provider and model, whatever people set."""
         rows = await self._sql.fetch(
             """
-            SELECT body FROM price AS p WHERE org_id = $1 AND catalogue = 1 AND price_no = (
-                SELECT MAX(price_no) FROM price WHERE org_id = p.org_id AND provider = p.provider AND model = p.model
+            SELECT body FROM price AS p WHERE org_id = $1 AND catalogue = 1 AND created_at_ms = (
+                SELECT MAX(created_at_ms) FROM price WHERE org_id = p.org_id AND provider = p.provider AND model = p.model
                     AND catalogue = 1)""",
             self._org,
         )
-        return [decode(row[0]) for row in rows]
+        found: dict[tuple[str, str], list[Price]] = {}
+        for row in rows:
+            price = decode(row[0])
+            bare = msgspec.structs.replace(price, version="", source="", effective_from=None)
+            found.setdefault((price.provider, price.model), []).append(bare)
+        return found
 
     async def add_all(self, prices: Sequence[Price], catalogue: bool, effective_from_ms: int, now_ms: int) -> None:
         """New versions, all in force from the same instant."""
