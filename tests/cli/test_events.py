@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
@@ -140,7 +140,7 @@ class Turns:
         self._api.events += turn
 
 
-def followed(feed: EventFeed, turns: Turns, said: list[str]) -> Iterator[object]:
+def followed(feed: EventFeed, turns: Callable[[], None], said: list[str]) -> Iterator[object]:
     try:
         for batch in feed.follow(feed.newest(), turns, said.append):
             yield [it["id"] for it in batch]
@@ -176,6 +176,22 @@ def test_a_follower_that_falls_behind_shows_the_newest_and_says_so(api: FakeApi)
     assert len(batch) == BEHIND_MAX
     assert batch[-1] == flood[-1]["id"]
     assert len(said) == 1
+
+
+def test_an_api_that_is_away_for_a_while_loses_the_follower_nothing(api: FakeApi) -> None:
+    feed = EventFeed(Api(Connection(api.url, TOKEN, "the test")), {})
+    api.events = [event(1)]
+    story = Turns(api, [event(2)], [event(3)], [event(4)])
+
+    def turns() -> None:
+        story()
+        away = len(api.events) in (2, 3)
+        api.fails_with = (200, b"<html>somebody else") if away else None
+
+    said: list[str] = []
+    assert list(followed(feed, turns, said)) == [["evt_000002", "evt_000003", "evt_000004"]]
+    assert len(said) == 1
+    assert said[0].endswith("Still trying")
 
 
 def environment(api: FakeApi) -> dict[str, str]:

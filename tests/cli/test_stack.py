@@ -42,8 +42,10 @@ def test_the_first_start_writes_a_private_policy_file_with_a_key_of_its_own(up: 
     assert up.said == []
 
 
-def test_a_provider_key_at_the_first_start_is_used(up: Asked) -> None:
-    assert not up.prepare(OPENAI_API_KEY="sk-x").policy.simulated
+def test_a_provider_key_at_the_first_start_is_used_and_told(up: Asked) -> None:
+    stack = up.prepare(OPENAI_API_KEY="sk-x")
+    assert not stack.policy.simulated
+    assert any("openai" in line and "paid for" in line for line in greeting(stack))
     assert "sk-x" not in (up.home / "policy-config.yaml").read_text()
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from keeptrusts.supervisor.child import Child, ending
-from keeptrusts.supervisor.supervise import Patience, Supervisor
+from keeptrusts.supervisor.supervise import STOPPING, Patience, Supervisor
 from tests.supervisor.registrar import DEADLINE_S, ROOT, Registrar, fake, free_port, registrar
 
 QUICK = Patience(restart_delay_s=0.01, restart_delay_max_s=0.04)
@@ -22,8 +22,12 @@ class Run:
         self.said: list[str] = []
         self.ready = asyncio.Event()
         self._later = later
-        self.supervisor = Supervisor(self.said.append, patience)
+        self.supervisor = Supervisor(self._heard, patience)
         self._task = asyncio.create_task(self.supervisor.run(children, self._then))
+
+    def _heard(self, line: str) -> None:
+        if line != STOPPING:
+            self.said.append(line)
 
     async def _then(self) -> Sequence[Child]:
         self.ready.set()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from keeptrusts.cli.api_client import Api
+from keeptrusts.cli.api_client import Api, Unreachable
 
 Event = Mapping[str, Any]
 POLL_INTERVAL_S = 1.0
@@ -34,14 +34,20 @@ class EventFeed:
 
     def follow(
         self, after: Event | None, wait: Callable[[], None], say: Callable[[str], None]
-    ) -> Iterator[Sequence[Event]]:
+    ) -> Iterator[list[Event]]:
         """Batches of what was recorded after the event ``after`` (None: after nothing), oldest first, without an end.
 
-        ``wait`` is called between two looks; ``say`` with a sentence when events had to be left out.
+        ``wait`` is called between two looks; ``say`` with a sentence when events had to be left out, and when the API is
+        out of reach: nothing is lost by that, the next look goes back to the last event that was seen.
         """
-        seen = after["id"] if after else None
+        seen, reached = after["id"] if after else None, True
         while True:
-            fresh = self._since(seen)
+            try:
+                fresh, reached = self._since(seen), True
+            except Unreachable as away:
+                if reached:
+                    say(f"{away.message}. Still trying")
+                fresh, reached = [], False
             if len(fresh) > BEHIND_MAX:
                 say(
                     f"more events than can be shown: the oldest before {fresh[BEHIND_MAX - 1]['timestamp']} are left out"
@@ -55,7 +61,7 @@ class EventFeed:
         """The event recorded last, None when there is none."""
         return next(self._each(1), None)
 
-    def _since(self, seen: object) -> Sequence[Event]:
+    def _since(self, seen: object) -> list[Event]:
         fresh: list[Event] = []
         for event in islice(self._each(FOLLOW_PAGE), BEHIND_MAX + 1):
             if event["id"] == seen:

@@ -126,6 +126,8 @@ def greeting(stack: Stack) -> list[str]:
     ]
     if stack.policy.simulated:
         lines.append("  Provider     simulated: answers are made up here, no key is needed and nothing is paid")
+    elif stack.own_policy:
+        lines.append("  Provider     openai, with your OPENAI_API_KEY: calls are real and paid for")
     if stack.policy.key:
         lines += ["", "Try it:", f"  {curl_line(stack.gateway_url, stack.policy.key)}"]
     return [*lines, *_shell_lines(stack), "  kt spend --all", "  kt events tail", ""]

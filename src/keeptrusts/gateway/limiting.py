@@ -24,23 +24,23 @@ class Permit:
 
     def lines(self, now_s: int) -> bytes:
         """``x-ratelimit-*`` header lines of the tightest limits, under the names that OpenAI's SDKs know."""
-        lines = b""
-        requests = tightest([meter.requests_left(now_s) for meter in self._meters])
-        if requests is not None:
-            lines = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n" % requests
-        tokens = tightest([meter.tokens_left(now_s) for meter in self._meters])
-        if tokens is not None:
-            lines += b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n" % tokens
-        return lines
+        requests = tokens = None
+        for meter in self._meters:
+            requests = tighter(requests, meter.requests_left(now_s))
+            tokens = tighter(tokens, meter.tokens_left(now_s))
+        lines = b"" if requests is None else REQUEST_LINES % requests
+        return lines if tokens is None else lines + TOKEN_LINES % tokens
 
 
-def tightest(lefts: list[tuple[int, int] | None]) -> tuple[int, int] | None:
-    """The limit with the least remaining, as (limit, remaining)."""
-    least = None
-    for left in lefts:
-        if left is not None and (least is None or left[1] < least[1]):
-            least = left
-    return least
+REQUEST_LINES = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n"
+TOKEN_LINES = b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n"
+
+
+def tighter(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Of two limits, as (limit, remaining), the one with less remaining."""
+    if one is None or (other is not None and other[1] < one[1]):
+        return other
+    return one
 
 
 NO_LIMITS = Permit((), 0)

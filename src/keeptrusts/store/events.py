@@ -10,7 +10,7 @@ from keeptrusts.core.metering.aggregates import Cell
 from keeptrusts.core.metering.dimensions import DIMENSIONS
 from keeptrusts.core.metering.event_row import COLUMNS, EventRow, NumberedRow
 from keeptrusts.core.metering.rates import GroupRate
-from keeptrusts.core.metering.selection import Selection
+from keeptrusts.core.metering.selection import END_OF_TIME_NS, Selection
 from keeptrusts.core.metering.totals import SERVED_STATUSES, Totals
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
 from keeptrusts.store.selecting import where_of
@@ -68,7 +68,8 @@ class SqlEvents:
 
         ``before`` and ``after`` are row numbers that the page stays below or above.
         """
-        where = where_of(selection, self._org)
+        # Only a window that ends in the past is better found by its time.
+        where = where_of(selection, self._org, time_by_index=selection.until_ns != END_OF_TIME_NS)
         order = "DESC"
         if before is not None:
             where.add(f"event_no < {where.bind(before)}")

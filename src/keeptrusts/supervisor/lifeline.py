@@ -1,7 +1,7 @@
 """The line between a supervisor and its children: when the supervisor is gone, however it went, they end too.
 
 The supervisor holds the write end of a pipe, each child the read end. The kernel closes the write end with its holder,
-also after `kill -9`, and the child reads the end of the file. Linux is asked for a signal besides.
+also after `kill -9`, and the child reads the end of the file. Linux is asked for the signal besides.
 """
 
 import os
@@ -22,22 +22,25 @@ def make_lifeline() -> tuple[int, int]:
     return os.pipe()
 
 
-def hold_lifeline(environ: MutableMapping[str, str]) -> None:
+def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0) -> None:
     """In a child: from now on this process gets SIGTERM when its supervisor is gone, and ends GRACE_S later whatever it does.
 
-    Does nothing in a process that no supervisor started. The variable is taken out, so that nothing inherits it.
+    ``linger_s`` puts SIGTERM off, for a child that others need while they end. Does nothing in a process that no supervisor
+    started. The variable is taken out, so that nothing inherits it.
     """
     number = environ.pop(LIFELINE_FD, "")
     if not number.isdigit():
         return
     os.set_inheritable(int(number), False)
-    if sys.platform == "linux":
+    if sys.platform == "linux" and not linger_s:
         _ask_kernel_for_a_signal()
-    threading.Thread(target=_end_with_supervisor, args=(int(number),), name="lifeline", daemon=True).start()
+    thread = threading.Thread(target=_end_with_supervisor, args=(int(number), linger_s), name="lifeline", daemon=True)
+    thread.start()
 
 
-def _end_with_supervisor(fd: int) -> None:
+def _end_with_supervisor(fd: int, linger_s: float) -> None:
     os.read(fd, 1)  # nobody ever writes: this returns when the write end is closed
+    time.sleep(linger_s)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)
     os._exit(1)

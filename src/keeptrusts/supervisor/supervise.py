@@ -11,6 +11,8 @@ from typing import Any
 from keeptrusts.supervisor.child import Child, ending, start, stop, until_ready
 from keeptrusts.supervisor.lifeline import make_lifeline
 
+STOPPING = "Stopping. A second Ctrl-C does not wait for calls under way."
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -42,7 +44,9 @@ class Supervisor:
         """Asks for an end in order; asked again, for an end at once."""
         if self._stopping.is_set():
             self._hurry.set()
-        self._stopping.set()
+        else:
+            self._say(STOPPING)
+            self._stopping.set()
 
     async def run(self, children: Sequence[Child], then: Callable[[], Awaitable[Sequence[Child]]]) -> int:
         """Returns the exit code: 0 after ``stop``, 1 when a child could not be made ready.

@@ -12,6 +12,8 @@ from keeptrusts.settings import default_data_dir, read_settings
 from keeptrusts.supervisor.lifeline import hold_lifeline
 
 DEFAULT_PORT = 8080
+LINGER_S = 1.5
+"""How much longer than its supervisor the API lives, so that a gateway can hand over its journal and its leases."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The API: keys, wallets, prices, events.")
 
@@ -23,7 +25,7 @@ def run(
     data_dir: Annotated[Path | None, typer.Option(help="Where the ledger is kept (default ~/.keeptrusts).")] = None,
 ) -> None:
     """Run the API until SIGTERM or Ctrl-C. One process at a time uses a data directory."""
-    hold_lifeline(os.environ)
+    hold_lifeline(os.environ, LINGER_S)
     with bound(address(port, listen, DEFAULT_PORT)) as listener:
         from keeptrusts.wiring import CannotStart, run_api
 

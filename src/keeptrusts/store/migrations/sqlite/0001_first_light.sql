@@ -175,9 +175,11 @@ CREATE TABLE event (
     UNIQUE (org_id, event_id)
 ) STRICT;
 
+-- Sums go by time, lists by the order of recording.
 CREATE INDEX event_at ON event (org_id, at_ns);
-CREATE INDEX event_team ON event (org_id, team_id, at_ns);
-CREATE INDEX event_key ON event (org_id, key_id, at_ns) WHERE key_id IS NOT NULL;
+CREATE INDEX event_order ON event (org_id, event_no);
+CREATE INDEX event_team ON event (org_id, team_id, event_no);
+CREATE INDEX event_key ON event (org_id, key_id, event_no) WHERE key_id IS NOT NULL;
 CREATE INDEX event_request ON event (org_id, request_id);
 
 CREATE TABLE alert (
