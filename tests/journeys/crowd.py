@@ -3,18 +3,22 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from itertools import cycle
 
 from tests.journeys.web import Answer
 
 _CONNECTING_MAX = 200
 
 
-def ask_together(port: int, requests: Sequence[bytes], deadline_s: float = 90.0) -> list[Answer]:
-    """Send every request on a connection of its own, none before all are connected; answers in the order of requests."""
+def ask_together(ports: Sequence[int], requests: Sequence[bytes], deadline_s: float = 90.0) -> list[Answer]:
+    """Send every request on a connection of its own, none before all are connected; answers in the order of requests.
+
+    The requests go to the ports of 127.0.0.1 in turn.
+    """
 
     async def run() -> list[Answer]:
         async with asyncio.timeout(deadline_s):
-            return await _ask_together(port, requests)
+            return await _ask_together(ports, requests)
 
     return asyncio.run(run())
 
@@ -59,11 +63,11 @@ def _dechunked(data: bytes) -> bytes:
         data = data[size + 2 :]
 
 
-async def _ask_together(port: int, requests: Sequence[bytes]) -> list[Answer]:
+async def _ask_together(ports: Sequence[int], requests: Sequence[bytes]) -> list[Answer]:
     connecting = asyncio.Semaphore(_CONNECTING_MAX)
     everyone_is_here = asyncio.Barrier(len(requests))
 
-    async def caller(request: bytes) -> Answer:
+    async def caller(port: int, request: bytes) -> Answer:
         async with connecting:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -74,5 +78,5 @@ async def _ask_together(port: int, requests: Sequence[bytes]) -> list[Answer]:
             writer.close()
 
     async with asyncio.TaskGroup() as group:
-        callers = [group.create_task(caller(request)) for request in requests]
+        callers = [group.create_task(caller(*one)) for one in zip(cycle(ports), requests, strict=False)]
     return [task.result() for task in callers]

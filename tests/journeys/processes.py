@@ -141,6 +141,11 @@ class Program:
         self._process.send_signal(with_signal)
         return self._process.wait(STOP_S)
 
+    def interrupt(self) -> int:
+        """Ctrl-C in its terminal: SIGINT to the whole group, and the exit code."""
+        os.killpg(self._process.pid, signal.SIGINT)
+        return self._process.wait(STOP_S)
+
     def kill(self) -> None:
         """``kill -9`` of this one process."""
         self._process.kill()

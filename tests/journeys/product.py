@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from tests.journeys.networks import Network, this_machines
 from tests.journeys.policy_files import Policy, enforcing, write_policy
-from tests.journeys.processes import KT, ROOT, Program
+from tests.journeys.processes import KT, ROOT, Program, free_port
 from tests.journeys.web import Answer, ask
 from tests.providers.truth import Served, read_truth
 
@@ -89,6 +89,15 @@ class Product:
         command += ["--port", str(self.gateway_port), "--data-dir", str(self.data_dir)]
         self.gateway = self._start(command, "gateway.log")
         self.gateway.wait_for(lambda: self.network.ready(self.gateway_url), "the gateway ready")
+
+    def start_another_gateway(self) -> int:
+        """A second gateway with a journal of its own, as on another machine; its port."""
+        port = free_port()
+        command = [KT, "gateway", "run", "--policy-config", str(self.policy_file), "--port", str(port)]
+        another = self._start([*command, "--data-dir", str(self.directory / "elsewhere")], "another.log")
+        another.wait_for(lambda: self.network.ready(f"http://127.0.0.1:{port}"), "another gateway ready")
+        self.another_gateway = another
+        return port
 
     def close(self) -> None:
         self._running.close()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.books import allocate, balance, issue_key, nanos, nothing_held, settled_events
+from tests.journeys.books import Event, allocate, balance, issue_key, nanos, nothing_held, settled_events
 from tests.journeys.crowd import ask_together, chat_bytes
 from tests.journeys.processes import until
-from tests.journeys.product import running_product
+from tests.journeys.product import Key, running_product
+from tests.journeys.web import ask
 
 pytestmark = pytest.mark.xdist_group("journeys-race")
 
@@ -19,12 +20,15 @@ BUDGET_NANOS = AFFORDED * COST_NANOS
 PROMPT = "Write a short haiku about cloud computing."
 
 
-def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Path, gateways: int) -> None:
     with running_product(tmp_path) as product:
+        ports = [product.gateway_port] + [product.start_another_gateway() for _ in range(gateways - 1)]
         key = issue_key(product, "team_race")
+        known_everywhere(key, ports)
         allocate(product, "team_race", f"{BUDGET_NANOS / 1e9:.9f}")
         request = chat_bytes("gpt-4o-mini", PROMPT, key.headers, max_tokens=25)
-        answers = ask_together(product.gateway_port, [request] * CALLERS)
+        answers = ask_together(ports, [request] * CALLERS)
 
         assert set(Counter(answer.status for answer in answers)) == {200, 402}
         truth = product.truth()
@@ -43,14 +47,22 @@ def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Pat
                 assert (row["status"], row["cost"]) == ("blocked", None)
                 assert_refusal(answer.error)
         assert {served.request_id for served in truth} == {i for i, row in rows.items() if row["status"] == "ok"}
+        assert_holds_were_small(rows)
 
         assert nanos(nothing_held(product, "team_race")["spent"]) == truth_nanos
-        assert_holds_were_small(rows)
         assert product.gateway.stop() == 0
-        until(lambda: nanos(balance(product, "team_race")["leased"]) == 0, "the stopped gateway's leases returned")
+        if gateways == 2:
+            assert product.another_gateway.stop() == 0
+        until(lambda: nanos(balance(product, "team_race")["leased"]) == 0, "the stopped gateways' leases returned")
         after = balance(product, "team_race")
         assert nanos(after["spent"]) == truth_nanos
         assert nanos(after["available"]) == BUDGET_NANOS - truth_nanos
+
+
+def known_everywhere(key: Key, ports: list[int]) -> None:
+    for port in ports:
+        url = f"http://127.0.0.1:{port}/v1/models"
+        until(lambda url=url: ask("GET", url, headers=key.headers).status == 200, "the key is known")  # type: ignore[misc]
 
 
 def assert_refusal(error: dict[str, object]) -> None:
@@ -67,7 +79,8 @@ def assert_refusal(error: dict[str, object]) -> None:
     assert nanos(details["estimated_cost"]) > 0
 
 
-def assert_holds_were_small(rows: dict[str, dict[str, object]]) -> None:
+def assert_holds_were_small(rows: dict[str, Event]) -> None:
     """The 99 % are promised for holds of at most 1 % of the budget; the attempts say what was held."""
-    holds = [attempt["hold_usd"] for row in rows.values() for attempt in row["attempts"] if "hold_usd" in attempt]  # type: ignore[attr-defined]
-    assert all(nanos(hold) <= BUDGET_NANOS // 100 for hold in holds)
+    holds = [nanos(attempt["hold"]) for row in rows.values() for attempt in row["attempts"]]
+    assert holds
+    assert all(COST_NANOS <= hold <= BUDGET_NANOS // 100 for hold in holds)

@@ -47,6 +47,7 @@ def run_page(page: Path, directory: Path, env: Mapping[str, str], network: Netwo
                 case "sh terminal":
                     command = [*network.enter, "bash", "-euc", block.body]
                     program = running.enter_context(Program(command, directory / "terminal.log", env, directory))
+                    running.callback(program.interrupt)
                     urls = [f"http://127.0.0.1:{port}" for port in (network.api_port, network.gateway_port)]
                     program.wait_for(lambda urls=urls: all(map(network.ready, urls)), f"{where} ready", READY_S)  # type: ignore[misc]
                     printed.append("")

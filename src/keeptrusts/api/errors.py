@@ -94,14 +94,19 @@ async def on_http(request: Request, error: Exception) -> Response:
 async def on_validation(request: Request, error: Exception) -> Response:
     """Everything that is wrong with a request, each thing with its place."""
     assert isinstance(error, RequestValidationError)
-    problems = [{"field": _place(found["loc"]), "message": _says(found)} for found in error.errors()]
+    problems = [_problem(found) for found in error.errors()]
     message = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
     return envelope(request, 400, "invalid_request_error", "invalid_request", message, {"problems": problems})
 
 
-def _place(loc: tuple[str | int, ...]) -> str:
-    inner = [str(part) for part in loc[1:]]
-    return ".".join(inner) if inner else str(loc[0])
+def _problem(found: Mapping[str, Any]) -> dict[str, str]:
+    """The field and what is wrong with it; a rule over several fields names its field at the start of its sentence."""
+    inner = [str(part) for part in found["loc"][1:]]
+    says = _says(found)
+    if not inner:
+        field, named, rest = says.partition(": ")
+        return {"field": field, "message": rest} if named else {"field": str(found["loc"][0]), "message": says}
+    return {"field": ".".join(inner), "message": says}
 
 
 def _says(found: Mapping[str, Any]) -> str:

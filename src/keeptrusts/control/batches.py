@@ -3,6 +3,7 @@
 A well-formed record is never refused: whatever the budgets say, what was spent is posted.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -26,6 +27,8 @@ from keeptrusts.core.ledger.standing import PeriodKey, key_of, strictest
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.store.contracts import Ledger, LedgerStore
 
+log = logging.getLogger("keeptrusts::api")
+
 SHORT_MS = 10_000
 """How long after a refusal a node is told at once that money came back."""
 
@@ -47,6 +50,7 @@ async def apply_batch(
         posting.work_out(batch.records)
         await posting.write()
         for unfit in batch.unfit:
+            log.error("Record %d of node %s goes to quarantine: %s", unfit.seq, terms.node_id, unfit.reason)
             await ledger.journals.quarantine(terms.node_id, unfit.seq, unfit.data, unfit.reason, tools.now_ms())
         await ledger.journals.advance(terms.node_id, batch.last_seq, batch.chain)
         return batch.last_seq

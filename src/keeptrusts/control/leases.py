@@ -45,19 +45,17 @@ async def grant(store: LedgerStore, tools: Tools, terms: NodeTerms, request: Gra
             return GrantAnswer(earlier[1], _ends_in_s(accounts, now), _view(request.team_id, accounts, terms, lease))
 
         nanos = _size(accounts, terms, request)
-        if nanos == 0:
-            view = _view(request.team_id, accounts, terms, lease)
-            if request.need_nanos and view.leased_elsewhere > 0:
-                await _call_back(ledger, accounts, terms.node_id, unix_ms(now))
-            return GrantAnswer(0, _ends_in_s(accounts, now), view)
-
-        lease = lease or await _new_lease(ledger, request, terms.node_id, accounts, unix_ms(now))
-        await _lease_out(ledger, accounts, terms, nanos)
-        lease = msgspec.structs.replace(lease, granted=lease.granted + nanos)
-        await ledger.leases.update(lease)
-        await ledger.leases.add_grant(request.grant_id, request.lease_id, nanos, unix_ms(now))
-        after = await open_accounts(ledger, wallet, now, terms.alive | {terms.node_id})
-        return GrantAnswer(nanos, _ends_in_s(accounts, now), _view(request.team_id, after, terms, lease))
+        if nanos:
+            lease = lease or await _new_lease(ledger, request, terms.node_id, accounts, unix_ms(now))
+            await _lease_out(ledger, accounts, terms, nanos)
+            lease = msgspec.structs.replace(lease, granted=lease.granted + nanos)
+            await ledger.leases.update(lease)
+            await ledger.leases.add_grant(request.grant_id, request.lease_id, nanos, unix_ms(now))
+            accounts = await open_accounts(ledger, wallet, now, terms.alive | {terms.node_id})
+        view = _view(request.team_id, accounts, terms, lease)
+        if nanos < request.need_nanos and view.leased_elsewhere > 0:
+            await _call_back(ledger, accounts, terms.node_id, unix_ms(now))
+        return GrantAnswer(nanos, _ends_in_s(accounts, now), view)
 
 
 async def _usable(ledger: Ledger, lease: LeaseBook, lines: list[PeriodKey], node_id: str, accounts: Accounts) -> bool:

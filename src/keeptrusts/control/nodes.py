@@ -10,7 +10,7 @@ from keeptrusts.core.ledger.standing import Cap, strictest
 from keeptrusts.core.ledger.wallet import Wallet
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Snapshot, WalletChange
 from keeptrusts.store.books import Books
-from keeptrusts.store.changes import Change
+from keeptrusts.store.contracts import Change
 
 NODE_PREFIX = "kt_nk_"
 SECRET_BYTES = 32

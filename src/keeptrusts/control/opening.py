@@ -9,19 +9,16 @@ from keeptrusts.clock import Clock, SystemClock
 from keeptrusts.control.bell import Bell
 from keeptrusts.control.context import Control, Tools
 from keeptrusts.control.presence import Presence
-from keeptrusts.core.identity.gateway_key import key_digest
+from keeptrusts.core.identity.gateway_key import ACCESS_PREFIX, SECRET_BYTES, issue_key, key_digest
 from keeptrusts.store.books import SqlStore
 from keeptrusts.store.data_dir import ADMIN_TOKEN, DATABASE, DataDir
 from keeptrusts.store.migrate import migrate, migrations
 from keeptrusts.store.sqlite import open_sqlite
 
-ADMIN_PREFIX = "kt_admin_"
-ADMIN_BYTES = 24
-
 
 def admin_token(data_dir: DataDir, given: str | None) -> str:
     """The token of the first administrator: the one given (``KEEPTRUSTS_API_TOKEN``), else the data directory's own."""
-    return given or data_dir.secret(ADMIN_TOKEN, lambda: ADMIN_PREFIX + secrets.token_urlsafe(ADMIN_BYTES))
+    return given or data_dir.secret(ADMIN_TOKEN, lambda: issue_key(ACCESS_PREFIX, secrets.token_bytes(SECRET_BYTES)))
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from keeptrusts.core.calls.chat import ChatRequest, body_for, texts
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt as AttemptRow
 from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encode_record
-from keeptrusts.core.pricing.bound import bound_of, refuse_unbounded
+from keeptrusts.core.pricing.bound import bound_of, plain_bound_nanos, refuse_unbounded
 from keeptrusts.core.pricing.price import Price, cost_nanos
 from keeptrusts.core.providers.openai import Bill
 from keeptrusts.core.refusal import Reason, Refused
@@ -26,18 +26,32 @@ class Attempt:
     """A hold, the answer that it pays for, and how it ended. ``hold_nanos`` is the bound, held or (without
     enforcement) only noted: it is what an attempt costs when nobody says what it used."""
 
-    __slots__ = ("_account", "_call", "_hop", "_lease", "_sent_limit", "answer", "cost_nanos", "hold_nanos", "price")
+    answer: Answer
+    hold_nanos = 0
+    cost_nanos = 0
+    _account: Account | None = None
+    _lease: Lease | None = None
+    _sent_limit: int | None = None
 
     def __init__(self, call: Call, hop: Hop, price: Price | None) -> None:
         self._call = call
         self._hop = hop
-        self._account: Account | None = None
-        self._lease: Lease | None = None
-        self._sent_limit: int | None = None
         self.price = price
-        self.hold_nanos = 0
-        self.cost_nanos = 0
-        self.answer: Answer
+
+    def reserve_at_once(self, request: ChatRequest, lane: Lane, treasury: Treasury) -> bool:
+        """The common case of ``reserve``, without waiting: a plain request, an untiered price, money at hand."""
+        hop = self._hop
+        flat, answer_tokens = hop.flat, request.max_tokens or hop.longest_answer
+        if flat is None or answer_tokens is None or hop.fits_max_tokens is not None or not request.plain:
+            return False
+        self.hold_nanos = plain_bound_nanos(request, flat, answer_tokens)
+        account = lane.account
+        if account is not None:
+            lease = treasury.purse.take(account, self.hold_nanos)
+            if lease is None:
+                return False
+            self._account, self._lease = account, lease
+        return True
 
     async def reserve(self, request: ChatRequest, lane: Lane, edition: Edition, treasury: Treasury) -> None:
         """Takes the hold from the team's lease, waiting for money if need be. Raises Refused."""
@@ -75,8 +89,8 @@ class Attempt:
             )
         self._account, self._lease = account, lease
 
-    async def forward(self, request: ChatRequest, edition: Edition, journal: Journal) -> None:
-        """Notes the reserve in the journal, then sends the request. Raises UpstreamFailed(sent=False)."""
+    def forward(self, request: ChatRequest, edition: Edition, journal: Journal) -> None:
+        """Notes the reserve in the journal, then sends the request; ``answer`` is on its way."""
         call, hop = self._call, self._hop
         call.provider, call.model = hop.target.provider, hop.model
         journal.append(
@@ -101,7 +115,7 @@ class Attempt:
         )
         body = body_for(request, hop.model, self._sent_limit)
         target = edition.targets[hop.target.id]
-        self.answer = await target.send(body, call.request_id.encode(), not request.stream, journal)
+        self.answer = target.send(body, call.request_id.encode(), not request.stream, journal)
 
     def settle(self, bill: Bill, treasury: Treasury, status: int = 200) -> None:
         """The provider answered: its usage decides the cost, or the bound does where it says nothing usable."""

@@ -2,7 +2,7 @@
 
 import os
 
-from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
+from keeptrusts.core.calls.usage import NO_USAGE, UsageSource
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ids import base36
 from keeptrusts.core.ledger.records import Attempt, CallStatus, Event
@@ -36,31 +36,24 @@ class CallIds:
 class Call:
     """What is known of the call so far. ``cost_nanos`` stays None until something was sent or served."""
 
-    __slots__ = (
-        "asked_model",
-        "at_ns",
-        "attempts",
-        "cache_hit",
-        "call_id",
-        "caller",
-        "cost_nanos",
-        "http_status",
-        "model",
-        "policy_actions",
-        "price_version",
-        "provider",
-        "reason",
-        "request_id",
-        "saved_nanos",
-        "served_model",
-        "settles",
-        "started",
-        "status",
-        "stream",
-        "unpriced",
-        "usage",
-        "usage_source",
-    )
+    asked_model = ""
+    model = ""
+    provider: str | None = None
+    served_model: str | None = None
+    status: CallStatus = "ok"
+    reason: str | None = None
+    cost_nanos: int | None = None
+    usage = NO_USAGE
+    usage_source = UsageSource.NONE
+    price_version: str | None = None
+    unpriced = False
+    cache_hit = False
+    saved_nanos = 0
+    policy_actions: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    settles = 0
+    stream = False
+    http_status = 200
 
     def __init__(self, call_id: str, at_ns: int, started: float, caller: Caller, request_id: str) -> None:
         self.call_id = call_id
@@ -68,24 +61,6 @@ class Call:
         self.started = started
         self.caller = caller
         self.request_id = request_id
-        self.asked_model = ""
-        self.model = ""
-        self.provider: str | None = None
-        self.served_model: str | None = None
-        self.status: CallStatus = "ok"
-        self.reason: str | None = None
-        self.cost_nanos: int | None = None
-        self.usage: Usage = NO_USAGE
-        self.usage_source = UsageSource.NONE
-        self.price_version: str | None = None
-        self.unpriced = False
-        self.cache_hit = False
-        self.saved_nanos = 0
-        self.policy_actions: tuple[str, ...] = ()
-        self.attempts: tuple[Attempt, ...] = ()
-        self.settles = 0
-        self.stream = False
-        self.http_status = 200
 
     def refused(self, refused: Refused) -> None:
         """The call was not served, for this reason."""

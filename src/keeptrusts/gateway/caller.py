@@ -158,25 +158,26 @@ def team_name(team_id: str | None, groups: Iterable[ConsumerGroup] = ()) -> str:
     return names[0] if len(names) == 1 else team_id.removeprefix("team_")
 
 
-def identify(callers: Callers, headers: Mapping[bytes, bytes]) -> Caller:
-    """The caller that the credential in the headers stands for. Raises Refused; no message repeats the credential."""
+def identify(callers: Callers, headers: Mapping[bytes, bytes]) -> tuple[Caller, Refused | None]:
+    """The caller that the credential in the headers stands for, and why it may not call now, if so.
+
+    Raises Refused for a credential that nobody here has; no message repeats it.
+    """
     key = headers.get(b"x-consumer-group")
     if key is None:
         key = headers.get(b"authorization")
         if key is not None:
-            key = key[7:] if key[:7].lower() == b"bearer " else b""
+            key = key[7:].strip() if key[:7].lower() == b"bearer " else b""
         else:
             key = headers.get(b"x-api-key")
             if key is None:
                 raise _MISSING.again()
-    caller = callers.find(key.strip())
+    caller = callers.find(key)
     if caller is None:
-        raise _unknown(key.strip())
-    if caller.refusal is not None:
-        raise KnownRefused(caller, caller.refusal)
+        raise _unknown(key)
     if caller.expires_at is not None and caller.expires_at <= time.time():
-        raise KnownRefused(caller, _EXPIRED)
-    return caller
+        return caller, _EXPIRED
+    return caller, caller.refusal
 
 
 def _unknown(key: bytes) -> Refused:
@@ -184,12 +185,3 @@ def _unknown(key: bytes) -> Refused:
     if text.startswith((GATEWAY_PREFIX, GROUP_PREFIX)) and has_valid_checksum(text):
         return _UNKNOWN.again()
     return _MALFORMED.again() if text.startswith(GATEWAY_PREFIX) else _UNKNOWN.again()
-
-
-class KnownRefused(Exception):
-    """A known credential that may not call now: unlike an unknown one, it gets a row."""
-
-    def __init__(self, caller: Caller, refused: Refused) -> None:
-        super().__init__(refused.message)
-        self.caller = caller
-        self.refused = refused.again()

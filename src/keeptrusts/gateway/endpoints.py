@@ -7,30 +7,28 @@ from typing import Any
 import msgspec
 
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.gateway.answers import Client
-from keeptrusts.gateway.caller import KnownRefused, identify
+from keeptrusts.gateway.caller import identify
+from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.life_of_a_call import chat_completion
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE
-from keeptrusts.gateway.wire import Wire
 
-Handler = Callable[[Node, dict[str, Any], Any, Any], Awaitable[None]]
+Handler = Callable[[Node, Client], Awaitable[None]]
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def list_models(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def list_models(node: Node, client: Client) -> None:
     """``GET /v1/models``: the models that this key may use, in OpenAI's shape."""
-    client = _client(node, scope, receive, send)
     try:
         edition = node.edition()
-        caller = identify(edition.callers, dict(scope["headers"]))
-    except KnownRefused as known:
-        await client.refuse(known.refused)
-        return
+        caller, refusal = identify(edition.callers, client.headers)
     except Refused as refused:
         node.count_unknown(refused)
         await client.refuse(refused)
+        return
+    if refusal is not None:
+        await client.refuse(refusal)
         return
     data = [
         {"id": model, "object": "model", "created": 0, "owned_by": owner} for model, owner in edition.models_for(caller)
@@ -38,15 +36,16 @@ async def list_models(node: Node, scope: dict[str, Any], receive: Any, send: Any
     await client.whole(200, JSON_LINE, _encode({"object": "list", "data": data}))
 
 
-async def healthz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def healthz(node: Node, client: Client) -> None:
     """The process is alive."""
-    await _client(node, scope, receive, send).whole(200, JSON_LINE, b'{"status":"ok"}')
+    del node
+    await client.whole(200, JSON_LINE, b'{"status":"ok"}')
 
 
-async def readyz(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def readyz(node: Node, client: Client) -> None:
     """Calls are served."""
     status, text = (200, b'{"status":"ready"}') if node.ready else (503, b'{"status":"not ready"}')
-    await _client(node, scope, receive, send).whole(status, JSON_LINE, text)
+    await client.whole(status, JSON_LINE, text)
 
 
 ROUTES: dict[str, dict[str, Handler]] = {
@@ -65,12 +64,14 @@ def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[No
     routes = ROUTES
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        client = Client.of_asgi(scope, receive, send)
+        client.name_request("req" + node.call_ids.next(time.time_ns())[3:])
         methods = routes.get(scope["path"])
         handler = None if methods is None else methods.get(scope["method"])
-        if handler is not None:
-            await handler(node, scope, receive, send)
-        elif scope["type"] == "http":
-            await _client(node, scope, receive, send).refuse(_no_such(scope, methods))
+        if handler is None:
+            await client.refuse(_no_such(scope, methods))
+        else:
+            await handler(node, client)
 
     return app
 
@@ -79,7 +80,3 @@ def _no_such(scope: dict[str, Any], methods: dict[str, Handler] | None) -> Refus
     if methods is None:
         return Refused(Reason.ROUTE_NOT_FOUND, f"There is no {scope['path']} here. Known are: {', '.join(ROUTES)}.")
     return Refused(Reason.METHOD_NOT_ALLOWED, f"{scope['path']} takes {', '.join(methods)}, not {scope['method']}.")
-
-
-def _client(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> Client:
-    return Client(Wire(scope, receive, send), dict(scope["headers"]), "req" + node.call_ids.next(time.time_ns())[3:])

@@ -6,56 +6,59 @@ and whatever happens, record. Each step is a call into the file that owns it.
 
 import time
 from contextlib import suppress
-from typing import Any
 
 from keeptrusts.core.calls.chat import ChatRequest, parse_chat, texts
 from keeptrusts.core.ledger.records import encode_record
+from keeptrusts.core.policies.judge import Judge
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import Hop, fitting
-from keeptrusts.gateway.answers import Client
 from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.cache import cache_key
 from keeptrusts.gateway.call import Call
-from keeptrusts.gateway.caller import Caller, KnownRefused, identify
+from keeptrusts.gateway.caller import identify
+from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import Permit, admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import UPSTREAM
 from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
-from keeptrusts.gateway.request_body import read_body
+from keeptrusts.gateway.request_body import read_body, refuse_unreadable
 from keeptrusts.gateway.upstream import UpstreamFailed
-from keeptrusts.gateway.wire import Wire
 
 
-async def chat_completion(node: Node, scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def chat_completion(node: Node, client: Client) -> None:
     """Serves one ``POST /v1/chat/completions``; whatever happens to it, the client gets one answer and the ledger one row."""
-    headers = dict(scope["headers"])
     now_ns = time.time_ns()
+    started = node.loop.time()
     call_id = node.call_ids.next(now_ns)
-    wire = Wire(scope, receive, send)
-    client = Client(wire, headers, "req" + call_id[3:])
+    request_id = client.name_request("req" + call_id[3:])
     try:
         edition = node.edition()
-        caller, refusal = _identified(edition, headers)
+        caller, refusal = identify(edition.callers, client.headers)
     except Refused as refused:
         node.count_unknown(refused)
         await client.refuse(refused)
         return
-    call = Call(call_id, now_ns, node.loop.time(), caller, client.request_id)
+    call = Call(call_id, now_ns, started, caller, request_id)
     recorded = False
     try:
         if refusal is not None:
-            raise refusal
-        body = await read_body(wire, headers, edition.rulebook.max_body_bytes)
+            raise refusal.again()
+        rulebook = edition.rulebook
+        refuse_unreadable(client.headers, rulebook.max_body_bytes)
+        body = client.complete_body()
+        if body is None:
+            body = await read_body(client, rulebook.max_body_bytes)
         request = parse_chat(body)
         call.asked_model, call.stream = request.model, request.stream
         lane = edition.lane(caller, request.model)
-        _judge(call, edition, request, body)
-        permit = admit(caller.meters, request, edition.rulebook.default_output_tokens, node.now_s())
+        if edition.judge is not None:
+            _judge(call, edition.judge, request, body)
+        permit = admit(caller.meters, request, rulebook.default_output_tokens, int(started))
         try:
-            key = cache_key(edition.rulebook.cache, caller, request) if edition.rulebook.cache.enabled else None
-            entry = node.cache.get(key, node.loop.time()) if key is not None and not client.wants_fresh else None
+            key = cache_key(rulebook.cache, caller, request) if rulebook.cache.enabled else None
+            entry = node.cache.get(key, started) if key is not None and not client.wants_fresh else None
             if entry is not None:
                 recorded = await relay_cached(node, call, client, request, entry)
             else:
@@ -70,25 +73,14 @@ async def chat_completion(node: Node, scope: dict[str, Any], receive: Any, send:
         recorded = True
         await client.refuse(Refused(Reason.JOURNAL_FAILED, f"This gateway can't record calls now: {failed}"))
     except Exception as error:
-        node.report(call, error)
-        call.refused(Refused(Reason.INTERNAL, "internal error"))
-        raise
+        await _fail(node, call, client, error)
     finally:
         if not recorded:
             node.journal.append(encode_record(call.event(node.loop.time())))
 
 
-def _identified(edition: Edition, headers: dict[bytes, bytes]) -> tuple[Caller, Refused | None]:
-    try:
-        return identify(edition.callers, headers), None
-    except KnownRefused as known:
-        return known.caller, known.refused
-
-
-def _judge(call: Call, edition: Edition, request: ChatRequest, body: bytes) -> None:
-    if edition.judge is None:
-        return
-    verdict = edition.judge.check_input(body, lambda: texts(request))
+def _judge(call: Call, judge: Judge, request: ChatRequest, body: bytes) -> None:
+    verdict = judge.check_input(body, lambda: texts(request))
     call.policy_actions = verdict.actions
     if verdict.blocked_by is not None:
         raise Refused(
@@ -112,9 +104,10 @@ async def _serve(
     hops = lane.hops if lane.one_hop else _fitting(lane, request)
     for hop in hops:
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling)
-        await attempt.reserve(request, lane, edition, node.treasury)
+        if not attempt.reserve_at_once(request, lane, node.treasury):
+            await attempt.reserve(request, lane, edition, node.treasury)
         try:
-            await attempt.forward(request, edition, node.journal)
+            attempt.forward(request, edition, node.journal)
             if request.stream:
                 return await relay_stream(node, call, client, request, attempt, permit, key)
             return await relay_whole(node, call, client, attempt, permit, key)
@@ -144,6 +137,13 @@ def _failed(failure: UpstreamFailed) -> Refused:
     if failure.timed_out:
         return Refused(Reason.UPSTREAM_TIMEOUT, f"The provider is too slow: {failure}.")
     return Refused(Reason.UPSTREAM_ERROR, f"The provider failed: {failure}.")
+
+
+async def _fail(node: Node, call: Call, client: Client, error: Exception) -> None:
+    node.report(call, error)
+    refused = Refused(Reason.INTERNAL, "The gateway failed to serve this call; its log says why.")
+    call.refused(refused)
+    await client.refuse(refused)
 
 
 async def _record(node: Node, call: Call) -> bool:

@@ -24,10 +24,12 @@ class Permit:
 
     def lines(self, now_s: int) -> bytes:
         """``x-ratelimit-*`` header lines of the tightest limits, under the names that OpenAI's SDKs know."""
-        requests = tokens = None
-        for meter in self._meters:
-            requests = tighter(requests, meter.requests_left(now_s))
-            tokens = tighter(tokens, meter.tokens_left(now_s))
+        if not self._meters:
+            return b""
+        requests, tokens = self._meters[0].left(now_s)
+        for meter in self._meters[1:]:
+            more_requests, more_tokens = meter.left(now_s)
+            requests, tokens = tighter(requests, more_requests), tighter(tokens, more_tokens)
         lines = b"" if requests is None else REQUEST_LINES % requests
         return lines if tokens is None else lines + TOKEN_LINES % tokens
 

@@ -8,12 +8,13 @@ from keeptrusts.core.calls.chat import ChatRequest
 from keeptrusts.core.calls.replay import DONE_EVENT, as_stream, assemble
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.records import encode_record
+from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.gateway.answers import Client, nanos_text
 from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
+from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.limiting import Permit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE, error_body
@@ -89,7 +90,7 @@ def _settle_stream(
     else:
         attempt.settle(Bill(None, reader.served_model), node.treasury)
     if reader.done:
-        return b": cost_usd=%b\n\n%b" % (nanos_text(call.cost_nanos or 0), DONE_EVENT)
+        return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), DONE_EVENT)
     call.status, call.reason = "interrupted", "stream_interrupted"
     what = "the stream ended without its last event" if failure is None else str(failure)
     refused = Refused(Reason.UPSTREAM_ERROR, f"The provider's answer broke off: {what}.")
@@ -172,15 +173,12 @@ def header_text(text: str) -> bytes:
 
 
 def _cost_line(nanos: int) -> bytes:
-    return b"x-keeptrusts-cost-usd: %b\r\n" % nanos_text(nanos)
+    return b"x-keeptrusts-cost-usd: %d.%09d\r\n" % divmod(nanos, NANOS_PER_USD)
 
 
 def _lines(call: Call, attempt: Attempt, permit: Permit, node: Node) -> bytes:
+    lines = JSON_LINE + target_lines(call.provider, call.model) + _cost_line(call.cost_nanos or 0)
     remaining = attempt.budget_remaining_nanos
-    return b"%b%b%b%b%b" % (
-        JSON_LINE,
-        target_lines(call.provider, call.model),
-        _cost_line(call.cost_nanos or 0),
-        b"" if remaining is None else b"x-keeptrusts-budget-remaining-usd: %b\r\n" % nanos_text(remaining),
-        permit.lines(node.now_s()),
-    )
+    if remaining is not None:
+        lines += b"x-keeptrusts-budget-remaining-usd: %d.%09d\r\n" % divmod(max(0, remaining), NANOS_PER_USD)
+    return lines + permit.lines(node.now_s())

@@ -4,46 +4,38 @@ import asyncio
 from collections.abc import Mapping
 
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.gateway.wire import Wire
+from keeptrusts.gateway.client import Client
 
 BODY_TIMEOUT_S = 60.0
 
 
-async def read_body(wire: Wire, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
-    """Raises Refused: BODY_TOO_LARGE, BODY_TOO_SLOW, or INVALID_REQUEST for an encoding that is not read here."""
+def refuse_unreadable(headers: Mapping[bytes, bytes], max_bytes: int) -> None:
+    """What the headers say of the body already. Raises Refused: BODY_TOO_LARGE, INVALID_REQUEST for an encoded one."""
     announced = headers.get(b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
-    encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.lower() != b"identity":
+    if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
         raise Refused(
             Reason.INVALID_REQUEST, "Compressed request bodies are not read: send it without Content-Encoding."
         )
-    body = wire.complete_body()
-    if body is not None:
-        return _bounded(body, max_bytes)
-    message = await wire.receive()
-    if not message.get("more_body"):
-        return _bounded(message.get("body", b""), max_bytes)
-    parts = [message["body"]]
-    size = len(parts[0])
+
+
+async def read_body(client: Client, max_bytes: int) -> bytes:
+    """A body that has not arrived whole yet. Raises Refused: BODY_TOO_LARGE or BODY_TOO_SLOW."""
+    parts: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            while message.get("more_body"):
-                message = await wire.receive()
+            while True:
+                message = await client.receive()
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > max_bytes:
                     raise _too_large(max_bytes)
+                if not message.get("more_body"):
+                    return b"".join(parts)
     except TimeoutError:
         raise Refused(Reason.BODY_TOO_SLOW, f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds.") from None
-    return b"".join(parts)
-
-
-def _bounded(body: bytes, max_bytes: int) -> bytes:
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    return body
 
 
 def _too_large(max_bytes: int) -> Refused:

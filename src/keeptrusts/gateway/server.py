@@ -5,14 +5,18 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from msgspec import Struct
 
 from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.endpoints import application
+from keeptrusts.gateway.fast_http import ShortWay
+from keeptrusts.gateway.life_of_a_call import chat_completion
 from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.gateway.remote_link import RemoteLink
 
@@ -39,6 +43,14 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _protocol(node: Node) -> type[ShortWay]:
+    class NodeProtocol(ShortWay):
+        def serve(self, client: Client) -> Coroutine[Any, Any, None]:
+            return chat_completion(node, client)
+
+    return NodeProtocol
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -88,7 +100,7 @@ async def serve(options: GatewayOptions) -> None:
     node = Node(rulebook, options.environment, options.data_dir, link_for)
     config = uvicorn.Config(
         application(node),
-        http="httptools",
+        http=_protocol(node),
         ws="none",
         lifespan="off",
         interface="asgi3",

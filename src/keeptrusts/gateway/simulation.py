@@ -58,7 +58,7 @@ class SimulatedTarget:
         self._settings = target.simulated or SimulatedSettings()
         self._calls = 0
 
-    async def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> SimulatedAnswer:
+    def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> SimulatedAnswer:
         """See ReadyTarget."""
         del request_id
         self._calls += 1

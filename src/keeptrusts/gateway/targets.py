@@ -1,13 +1,14 @@
 """The rulebook's targets, ready to send to: each with its origin, its secret in the request head, and nothing else."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from keeptrusts.core.providers.openai import CHAT_PATH, VENDOR_BASE_URL
 from keeptrusts.core.routing.target import Target
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.simulation import SimulatedTarget
-from keeptrusts.gateway.upstream import Exchange, Origin
+from keeptrusts.gateway.upstream import Exchange, Origin, UpstreamFailed
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 
@@ -22,8 +23,8 @@ class Answer(Protocol):
     async def head(self) -> None:
         """Waits for status and headers."""
 
-    async def whole(self) -> bytes:
-        """Waits for the complete body."""
+    def whole(self) -> Awaitable[bytes]:
+        """The complete body, to wait for."""
 
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end."""
@@ -35,8 +36,8 @@ class Answer(Protocol):
 class ReadyTarget(Protocol):
     """A target that can be called."""
 
-    async def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
-        """Sends a chat request as soon as the journal holds what was appended to it. Raises UpstreamFailed."""
+    def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
+        """Sends a chat request as soon as the journal holds what was appended to it. What fails, fails the answer."""
 
     def close(self) -> None:
         """Lets go of its connections."""
@@ -56,15 +57,29 @@ class HttpTarget:
         if secret is not None:
             lines.append(f"authorization: Bearer {secret}")
         lines += ["content-type: application/json", "accept: application/json, text/event-stream"]
+        self._connecting: set[asyncio.Task[None]] = set()
         self._head = ("\r\n".join(lines) + "\r\nx-request-id: ").encode("latin-1")
 
-    async def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
+    def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
         """See ReadyTarget."""
         head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (self._head, request_id, len(body))
         exchange = Exchange((head, body), whole)
-        connection = self._origin.idle_connection() or await self._origin.connection()
-        journal.then(connection.start, exchange, exchange.fail)
+        connection = self._origin.idle_connection()
+        if connection is not None:
+            journal.then(connection.start, exchange, exchange.fail)
+        else:
+            task = asyncio.get_running_loop().create_task(self._connect_and_send(exchange, journal))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
         return exchange
+
+    async def _connect_and_send(self, exchange: Exchange, journal: Journal) -> None:
+        try:
+            connection = await self._origin.connection()
+        except UpstreamFailed as failure:
+            exchange.fail(failure)
+        else:
+            journal.then(connection.start, exchange, exchange.fail)
 
     def close(self) -> None:
         """See ReadyTarget."""

@@ -4,9 +4,10 @@ No redirects, no proxies from the environment, no cookies, nothing decompressed:
 """
 
 import asyncio
+import re
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ MAX_CONNECTIONS = 2_000
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 PAUSE_READING_BYTES = 256 * 1024
 SWEEP_S = 0.5
+
+_FRAMING = re.compile(rb"\r\n(?i:content-length: (\d+)(?=\r)|content-length|transfer-encoding|connection)")
+"""The headers that say where an answer ends: one group, empty for all but a plain length."""
 
 
 class UpstreamFailed(Exception):
@@ -37,55 +41,43 @@ class Reply(Struct):
 
 
 class Exchange:
-    """One request on its way: its answer's head and body as they arrive, and who waits for them."""
+    """One request on its way: its answer's head and body as they arrive, and who waits for them.
 
-    __slots__ = (
-        "_chunks",
-        "_connection",
-        "_failure",
-        "_queued",
-        "_waiter",
-        "complete",
-        "deadline",
-        "head_complete",
-        "headers",
-        "request",
-        "sent",
-        "status",
-        "whole_only",
-    )
+    A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
+    """
+
+    status = 0
+    head_complete = False
+    complete = False
+    sent = False
+    deadline = 0.0
+    _queued = 0
+    _failure: UpstreamFailed | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _connection: "_Connection | None" = None
+    _arrival: asyncio.Future[bytes] | None = None
 
     def __init__(self, request: tuple[bytes, ...], whole: bool) -> None:
         self.request = request
-        self.status = 0
-        self.headers: dict[bytes, bytes] = {}
-        self.head_complete = False
-        self.complete = False
-        self.sent = False
-        self.deadline = 0.0
         self.whole_only = whole
+        self.headers: dict[bytes, bytes] = {}
         self._chunks: list[bytes] = []
-        self._queued = 0
-        self._failure: UpstreamFailed | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._connection: _Connection | None = None
 
     async def head(self) -> None:
-        """Waits for status and headers (of a whole exchange: for everything)."""
-        while not (self.complete or (self.head_complete and not self.whole_only)):
+        """Waits for status and headers."""
+        while not (self.head_complete or self.complete):
             if self._failure is not None:
                 raise self._failure
             await self._wait()
 
-    async def whole(self) -> bytes:
-        """Waits for the complete answer and returns its body."""
-        while not self.complete:
-            if self._failure is not None:
-                raise self._failure
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        chunks = self._chunks
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def whole(self) -> Awaitable[bytes]:
+        """The complete body, to wait for. Raises UpstreamFailed there."""
+        arrival = self._arrival = asyncio.get_running_loop().create_future()
+        if self.complete:
+            arrival.set_result(b"".join(self._chunks))
+        elif self._failure is not None:
+            arrival.set_exception(self._failure)
+        return arrival
 
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end. Raises UpstreamFailed when it ends too early."""
@@ -105,18 +97,38 @@ class Exchange:
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
 
-    def wake(self) -> None:
-        """Something arrived."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def begin(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """Status and headers arrived."""
+        self.status = status
+        self.headers = headers
+        self.head_complete = True
+        self._wake()
+
+    def finish(self) -> None:
+        """The whole answer arrived."""
+        self.complete = True
+        if self._arrival is not None:
+            if not self._arrival.done():
+                self._arrival.set_result(b"".join(self._chunks))
+        else:
+            self._wake()
 
     def fail(self, failure: BaseException) -> None:
         """The exchange is over without a complete answer."""
-        if not self.complete and self._failure is None:
-            self._failure = (
-                failure if isinstance(failure, UpstreamFailed) else UpstreamFailed(str(failure), sent=self.sent)
-            )
-            self.wake()
+        if self.complete or self._failure is not None:
+            return
+        if not isinstance(failure, UpstreamFailed):
+            failure = UpstreamFailed(str(failure), sent=self.sent)
+        self._failure = failure
+        if self._arrival is not None:
+            if not self._arrival.done():
+                self._arrival.set_exception(failure)
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def attach(self, connection: "_Connection") -> None:
         """The connection that carries the exchange."""
@@ -129,12 +141,11 @@ class Exchange:
         if self.whole_only:
             if self._queued > MAX_WHOLE_BYTES:
                 self.fail(UpstreamFailed(f"the answer is larger than {MAX_WHOLE_BYTES} bytes", sent=True))
-                if self._connection is not None:
-                    self._connection.abort()
+                self.abandon()
             return
         if self._queued > PAUSE_READING_BYTES and self._connection is not None:
             self._connection.pause()
-        self.wake()
+        self._wake()
 
     def abandon(self) -> None:
         """Nobody wants the rest: the connection can't be used again."""
@@ -149,7 +160,9 @@ class _Connection(asyncio.Protocol):
         self._origin = origin
         self._transport: asyncio.Transport = cast(Any, None)
         self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[bytes, bytes] = {}
         self._exchange: Exchange | None = None
+        self._between_answers = True
         self._until_eof = False
         self._paused = False
         self.lost = False
@@ -159,48 +172,57 @@ class _Connection(asyncio.Protocol):
 
     def start(self, exchange: Exchange) -> None:
         """Writes the request; the answer goes to ``exchange``."""
-        self._exchange = exchange
         exchange.attach(self)
         if self.lost:
             exchange.fail(UpstreamFailed("the connection was closed before the request was sent", sent=False))
             return
+        self._exchange = exchange
         exchange.sent = True
-        exchange.deadline = self._origin.now() + self._origin.first_byte_timeout_s
-        self._origin.busy.add(self)
-        self._transport.writelines(exchange.request)
+        origin = self._origin
+        exchange.deadline = origin.tick + origin.first_byte_timeout_s
+        origin.busy.add(self)
+        self._transport.write(b"".join(exchange.request))
 
     def data_received(self, data: bytes) -> None:
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             # Bytes that nobody asked for: the connection's framing can't be trusted any more.
             self._transport.abort()
             return
+        if self._between_answers and exchange.whole_only and self._take_whole(exchange, data):
+            return
+        self._between_answers = False
+        exchange.deadline = self._origin.tick + self._origin.idle_timeout_s
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._exchange.fail(UpstreamFailed(f"the answer is not HTTP: {error}", sent=True))
+            exchange.fail(UpstreamFailed(f"the answer is not HTTP: {error}", sent=True))
             self._transport.abort()
-            return
-        if self._exchange is not None:
-            self._exchange.deadline = self._origin.now() + self._origin.idle_timeout_s
+
+    def _take_whole(self, exchange: Exchange, data: bytes) -> bool:
+        """The common case, without a parser: a good answer that came in one piece and says its length, once."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
+            return False
+        framing = _FRAMING.findall(data, 0, end + 2)
+        if len(framing) != 1 or not framing[0].isdigit() or end + 4 + int(framing[0]) != len(data):
+            return False
+        exchange.begin(200, {})
+        exchange.take(data[end + 4 :])
+        self._done(exchange)
+        self._origin.release(self)
+        return True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.headers[name.lower()] = value
+        self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
+        headers, self._headers = self._headers, {}
         status = self._parser.get_status_code()
-        if status < 200:
-            exchange.headers = {}
+        if self._exchange is None or status < 200:
             return
-        exchange.status = status
-        headers = exchange.headers
         self._until_eof = b"content-length" not in headers and b"transfer-encoding" not in headers
-        exchange.head_complete = True
-        if not exchange.whole_only:
-            exchange.wake()
+        self._exchange.begin(status, headers)
 
     def on_body(self, body: bytes) -> None:
         if self._exchange is not None:
@@ -210,16 +232,19 @@ class _Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.head_complete:
             return
-        self._exchange = None
-        self._origin.busy.discard(self)
-        exchange.complete = True
-        exchange.wake()
-        if self._paused:
-            self.resume()
+        self._done(exchange)
         if self._parser.should_keep_alive() and not self._until_eof:
+            self._between_answers = True
             self._origin.release(self)
         else:
             self._transport.close()
+
+    def _done(self, exchange: Exchange) -> None:
+        self._exchange = None
+        self._origin.busy.discard(self)
+        exchange.finish()
+        if self._paused:
+            self.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
@@ -228,8 +253,7 @@ class _Connection(asyncio.Protocol):
         if exchange is None:
             return
         if exc is None and exchange.head_complete and self._until_eof:
-            exchange.complete = True
-            exchange.wake()
+            exchange.finish()
         else:
             what = "in the middle of the answer" if exchange.head_complete else "before it answered"
             exchange.fail(UpstreamFailed(f"the provider closed the connection {what}", sent=exchange.sent))
@@ -243,7 +267,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def deadline(self) -> float:
-        """When the exchange under way has waited too long, on the loop's clock."""
+        """When the exchange under way has waited too long, on the origin's clock."""
         if self._exchange is None or self._paused:
             return float("inf")
         return self._exchange.deadline
@@ -260,16 +284,12 @@ class _Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
             if self._exchange is not None:
-                self._exchange.deadline = self._origin.now() + self._origin.idle_timeout_s
+                self._exchange.deadline = self._origin.tick + self._origin.idle_timeout_s
 
     def abort(self) -> None:
         """Drops the connection."""
         if not self.lost:
             self._transport.abort()
-
-
-def _before_the_first_connection() -> float:
-    return 0.0
 
 
 class Origin:
@@ -301,7 +321,7 @@ class Origin:
         self._queue: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeper: asyncio.TimerHandle | None = None
-        self.now: Callable[[], float] = _before_the_first_connection
+        self.tick = 0.0
 
     async def connection(self) -> _Connection:
         """A free connection, made if need be. Raises UpstreamFailed(sent=False)."""
@@ -311,7 +331,6 @@ class Origin:
                 return connection
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self.now = self._loop.time
             self._sweep()
         while self._open >= MAX_CONNECTIONS:
             turn = self._loop.create_future()
@@ -383,11 +402,12 @@ class Origin:
 
     def _sweep(self) -> None:
         # One timer for all exchanges: a timer for each would cost every call what only slow ones need.
-        now = self.now()
-        for connection in [c for c in self.busy if c.deadline < now]:
+        # It also keeps the time that deadlines go by, to half a second.
+        assert self._loop is not None
+        self.tick = self._loop.time()
+        for connection in [c for c in self.busy if c.deadline < self.tick]:
             connection.expire()
-        if self._loop is not None:
-            self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def close(self) -> None:
         """Drops all connections."""

@@ -1,22 +1,9 @@
 """SQL of the change feed that nodes follow: which key, price or wallet changed, in the order of the commits."""
 
-from msgspec import Struct
-
-from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+from keeptrusts.store.contracts import DEFAULT_ORG, Change, Connection
 
 KEPT = 100_000
 """How many changes are kept; a node that is farther behind takes a new snapshot."""
-
-
-class Change(Struct, frozen=True):
-    """One line of the feed. ``version`` and ``recall`` speak of wallets only."""
-
-    seq: int
-    kind: str
-    subject_id: str
-    version: int
-    recall: bool
-    except_node_id: str | None
 
 
 class SqlChanges:
@@ -45,7 +32,7 @@ class SqlChanges:
         self.newest_added = int(rows[0][0])
 
     async def last_seq(self) -> int:
-        """The number of the newest change, 0 before the first."""
+        """See contracts.Changes."""
         rows = await self._sql.fetch("SELECT COALESCE(MAX(seq), 0) FROM change")
         return int(rows[0][0])
 
@@ -55,7 +42,7 @@ class SqlChanges:
         return int(rows[0][0])
 
     async def after(self, seq: int, limit: int) -> list[Change]:
-        """The next changes after ``seq``, oldest first."""
+        """See contracts.Changes."""
         rows = await self._sql.fetch(
             """
             SELECT seq, kind, subject_id, version, recall, except_node_id FROM change

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from keeptrusts.core.ledger.entry import Entry, NumberedEntry
 from keeptrusts.core.ledger.posting import LeaseBook, PeriodMovement
 from keeptrusts.core.ledger.standing import Cap, PeriodKey
@@ -44,6 +46,25 @@ class Database(Protocol):
         """A consistent view that runs beside the writer and changes nothing."""
 
     async def close(self) -> None: ...
+
+
+class Change(Struct, frozen=True):
+    """One line of the feed that nodes follow. ``version`` and ``recall`` speak of wallets only."""
+
+    seq: int
+    kind: str
+    subject_id: str
+    version: int
+    recall: bool
+    except_node_id: str | None
+
+
+class Unapplied(Struct, frozen=True):
+    """A journal record in quarantine, whole, and why it could not be applied."""
+
+    seq: int
+    record: bytes
+    reason: str
 
 
 class Wallets(Protocol):
@@ -120,6 +141,9 @@ class Journals(Protocol):
 
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None: ...
 
+    async def quarantined(self, node_id: str) -> list[Unapplied]:
+        """The node's records in quarantine, in their order."""
+
 
 class Entries(Protocol):
     """The lines of wallets' statements; only ever added to."""
@@ -156,7 +180,11 @@ class Changes(Protocol):
         self, kind: str, subject_id: str, version: int = 0, recall: bool = False, except_node_id: str | None = None
     ) -> None: ...
 
-    async def last_seq(self) -> int: ...
+    async def last_seq(self) -> int:
+        """The number of the newest change, 0 before the first."""
+
+    async def after(self, seq: int, limit: int) -> list[Change]:
+        """The next changes after ``seq``, oldest first."""
 
 
 class KeyUse(Protocol):

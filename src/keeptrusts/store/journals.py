@@ -1,6 +1,6 @@
 """SQL of journals: how far each node's records are applied, and those that could not be."""
 
-from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+from keeptrusts.store.contracts import DEFAULT_ORG, Connection, Unapplied
 
 
 class SqlJournals:
@@ -42,3 +42,14 @@ class SqlJournals:
             reason,
             at_ms,
         )
+
+    async def quarantined(self, node_id: str) -> list[Unapplied]:
+        """See contracts.Journals."""
+        rows = await self._sql.fetch(
+            """
+            SELECT journal_seq, record, reason FROM quarantine WHERE org_id = $1 AND node_id = $2
+            ORDER BY journal_seq""",
+            self._org,
+            node_id,
+        )
+        return [Unapplied(*row) for row in rows]

@@ -18,7 +18,15 @@ BUSY_TIMEOUT_MS = 5_000
 WRITER_WAIT_S = 10.0
 READ_TIMEOUT_S = 30.0
 
-AWAY = (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.InterruptError)
+AWAY = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.InterruptError,
+)
 """Conditions that may pass: the caller should try again later."""
 
 P = ParamSpec("P")

@@ -74,7 +74,7 @@ class SqlTokens:
             rows = await self._sql.fetch(
                 f"SELECT token_id, name FROM token WHERE org_id = $1 AND token_id IN ({places})", self._org, *chunk
             )
-            names.update(rows)  # type: ignore[arg-type]
+            names.update(rows)
         return names
 
     async def ids_called(self, asked: str) -> list[str]:

@@ -51,7 +51,7 @@ class PricePost(RatesShape):
     model: Name
     provider: Name
     request_cost: AmountNanos = 0
-    tiers: Annotated[list[TierShape], Field(max_length=TIERS_MAX)] = []
+    tiers: list[TierShape] = Field(default_factory=list, max_length=TIERS_MAX)
     max_output_tokens: Tokens | None = None
     context_window: Tokens | None = None
     effective_from: Instant | None = Field(None, description="From when it holds; now when left out.")

@@ -58,11 +58,11 @@ class TokenCreate(Shape):
     def fits_its_type(self) -> "TokenCreate":
         """A gateway key has no role; what belongs to calls has no place on an access key; one team."""
         if self.token_type == "gateway" and self.role is not None:
-            raise ValueError("role is for access keys: a gateway key has no rights in the API")
+            raise ValueError("role: is for access keys; a gateway key has no rights in the API")
         if self.token_type == "access":
             for name in ("class_", "rate_limit", "allowed_models", "consumer_group", "team_id"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"{name.rstrip('_')} is for gateway keys")
+                    raise ValueError(f"{name.rstrip('_')}: is for gateway keys")
         _one_team(self.team_id, self.attribution)
         return self
 
@@ -224,7 +224,7 @@ def _time(ms: int | None) -> str | None:
 
 def _one_team(team_id: str | None, attribution: Attribution) -> None:
     if team_id is not None and attribution.team is not None and team_id != attribution.team:
-        raise ValueError("team_id and attribution.team name two teams: a key belongs to one")
+        raise ValueError("team_id: is another team than attribution.team; a key belongs to one")
 
 
 def _not_past(control: Control, expires_at: Instant | None) -> None:

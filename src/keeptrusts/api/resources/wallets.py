@@ -45,7 +45,7 @@ class Allocate(Shape):
         if self.currency != "USD":
             raise ValueError(f"currency: this ledger is kept in USD, not in {self.currency!r}")
         if (self.team_id is None) == (self.scope_id is None) and self.team_id != self.scope_id:
-            raise ValueError("team_id and scope_id name two teams: give one of them")
+            raise ValueError("scope_id: names another team than team_id; give one of them")
         if self.team_id is None and self.scope_id is None:
             raise ValueError("team_id: is missing")
         return self

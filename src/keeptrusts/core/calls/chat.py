@@ -4,6 +4,7 @@ What is sent upstream is written from this envelope again, so that the provider 
 (a repeated JSON key, for one, can't show us one value and the provider another).
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from keeptrusts.core.refusal import Reason, Refused
 
 _decode_envelope = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_any = msgspec.json.decode
+_decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 INCLUDE_USAGE = Raw(b'{"include_usage":true}')
@@ -22,18 +24,21 @@ _TRUE = b"true"
 
 
 class ChatRequest:
-    """``fields`` are the body's top-level values, unparsed. ``max_tokens`` is the client's output limit for each choice."""
+    """``fields`` are the body's top-level values, unparsed. ``max_tokens`` is the client's output limit for each choice.
 
-    __slots__ = ("fields", "include_usage", "max_tokens", "model", "n", "size_bytes", "stream")
+    ``plain``: nothing in it but text and sampling settings, so that its bytes and its limit bound its cost.
+    """
 
-    def __init__(self, fields: dict[str, Raw], model: str, size_bytes: int) -> None:
+    max_tokens: int | None = None
+    stream = False
+    include_usage = False
+    n = 1
+
+    def __init__(self, fields: dict[str, Raw], model: str, size_bytes: int, plain: bool) -> None:
         self.fields = fields
         self.model = model
         self.size_bytes = size_bytes
-        self.stream = False
-        self.include_usage = False
-        self.max_tokens: int | None = None
-        self.n = 1
+        self.plain = plain
 
 
 def parse_chat(body: bytes) -> ChatRequest:
@@ -51,32 +56,69 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise Refused(Reason.INVALID_REQUEST, "The body must be a JSON object.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
-    raw_model = fields.get("model")
-    if raw_model is None:
-        raise Refused(Reason.INVALID_REQUEST, "`model` is missing: name the model to call.", {"param": "model"})
-    request = ChatRequest(fields, _typed(raw_model, str, "model", "a string"), len(body))
-    if not request.model:
+    try:
+        model = _decode_text(fields["model"])
+        messages = bytes(fields["messages"])
+    except KeyError as missing:
+        field = missing.args[0]
+        raise Refused(Reason.INVALID_REQUEST, f"`{field}` is missing.", {"param": field}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused(Reason.INVALID_REQUEST, "`model` must be a string.", {"param": "model"}) from None
+    if not model:
         raise Refused(Reason.INVALID_REQUEST, "`model` is empty: name the model to call.", {"param": "model"})
-    messages = fields.get("messages")
-    if messages is None or bytes(messages)[:1] != b"[":
+    if messages[:1] != b"[":
         raise Refused(Reason.INVALID_REQUEST, "`messages` must be an array of messages.", {"param": "messages"})
-    if "stream" in fields:
-        request.stream = bool(_typed(fields["stream"], bool | None, "stream", "true or false"))
-    if "max_tokens" in fields:
-        request.max_tokens = _limit(fields["max_tokens"], "max_tokens")
-    if "max_completion_tokens" in fields:
-        other = _limit(fields["max_completion_tokens"], "max_completion_tokens")
-        if other is not None:
-            # Providers differ in which of the two wins: the larger one bounds the cost whichever it is.
-            request.max_tokens = other if request.max_tokens is None else max(other, request.max_tokens)
-    if "n" in fields:
-        request.n = _typed(fields["n"], int | None, "n", "a whole number") or 1
-        if not 1 <= request.n <= 128:
-            raise Refused(Reason.INVALID_REQUEST, "`n` must be from 1 to 128.", {"param": "n"})
-    if "stream_options" in fields:
-        options = _typed(fields["stream_options"], dict[str, Any] | None, "stream_options", "an object")
-        request.include_usage = bool(options and options.get("include_usage") is True)
+    # A part of a message says its type; without one there is only text. An escape could hide a letter of the word.
+    plain = fields.keys() <= PLAIN_FIELDS and b'"type"' not in messages and b"\\u" not in messages
+    request = ChatRequest(fields, model, len(body), plain)
+    for field in fields.keys() & _READ_FIELDS:
+        _READ_FIELDS[field](request, fields[field])
     return request
+
+
+def _read_stream(request: ChatRequest, raw: Raw) -> None:
+    request.stream = bool(_typed(raw, bool | None, "stream", "true or false"))
+
+
+def _read_stream_options(request: ChatRequest, raw: Raw) -> None:
+    options = _typed(raw, dict[str, Any] | None, "stream_options", "an object")
+    request.include_usage = bool(options and options.get("include_usage") is True)
+
+
+def _read_n(request: ChatRequest, raw: Raw) -> None:
+    value = _typed(raw, int | None, "n", "a whole number")
+    request.n = 1 if value is None else value
+    if not 1 <= request.n <= 128:
+        raise Refused(Reason.INVALID_REQUEST, "`n` must be from 1 to 128.", {"param": "n"})
+
+
+def _read_limit(request: ChatRequest, raw: Raw) -> None:
+    value: int | None = _typed(raw, int | None, "max_tokens", "a whole number")
+    if value is None:
+        return
+    if not 1 <= value <= 10_000_000:
+        raise Refused(Reason.INVALID_REQUEST, "`max_tokens` must be from 1 to 10,000,000.", {"param": "max_tokens"})
+    # Both may be given, and providers differ in which of the two wins: the larger one bounds the cost whichever it is.
+    request.max_tokens = value if request.max_tokens is None else max(value, request.max_tokens)
+
+
+_READ_FIELDS: Mapping[str, Callable[[ChatRequest, Raw], None]] = {
+    "stream": _read_stream,
+    "stream_options": _read_stream_options,
+    "n": _read_n,
+    "max_tokens": _read_limit,
+    "max_completion_tokens": _read_limit,
+}
+
+PLAIN_FIELDS = frozenset(
+    {
+        *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"),
+        *("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias"),
+        *("logprobs", "top_logprobs", "response_format", "reasoning_effort", "verbosity", "user", "metadata", "store"),
+        *("safety_identifier", "prompt_cache_key", "parallel_tool_calls", "tools", "tool_choice", "functions"),
+    }
+)
+"""Fields that add nothing to a call's cost beyond their own bytes and the output limit."""
 
 
 def _typed(raw: Raw, kind: Any, field: str, expected: str) -> Any:
@@ -86,23 +128,16 @@ def _typed(raw: Raw, kind: Any, field: str, expected: str) -> Any:
         raise Refused(Reason.INVALID_REQUEST, f"`{field}` must be {expected}.", {"param": field}) from None
 
 
-def _limit(raw: Raw, field: str) -> int | None:
-    value: int | None = _typed(raw, int | None, field, "a whole number")
-    if value is not None and not 1 <= value <= 10_000_000:
-        raise Refused(Reason.INVALID_REQUEST, f"`{field}` must be from 1 to 10,000,000.", {"param": field})
-    return value
-
-
 def body_for(request: ChatRequest, model: str, max_tokens: int | None) -> bytes:
     """The body to send upstream: the client's fields, but for the model's name there, an output limit that we set
     (None: nothing extra is sent), and the usage chunk that every stream is asked for."""
     fields = request.fields
+    if request.stream and not request.include_usage:
+        fields = {**fields, "stream_options": _with_usage(fields.get("stream_options"))}
     if model != request.model:
         fields = {**fields, "model": Raw(_encode(model))}
     if max_tokens is not None:
         fields = {**fields, limit_field(model): Raw(_encode(max_tokens))}
-    if request.stream and not request.include_usage:
-        fields = {**fields, "stream_options": _with_usage(fields.get("stream_options"))}
     return _encode(fields)
 
 

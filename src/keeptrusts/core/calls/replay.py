@@ -13,7 +13,9 @@ DONE_EVENT = b"data: [DONE]\n\n"
 
 def as_stream(reply: dict[str, Any], include_usage: bool) -> Iterator[bytes]:
     """The events in which a whole reply would have come, without the closing ``[DONE]``."""
-    head: dict[str, Any] = {name: reply[name] for name in ("id", "created", "model", "system_fingerprint") if name in reply}
+    head: dict[str, Any] = {
+        name: reply[name] for name in ("id", "created", "model", "system_fingerprint") if name in reply
+    }
     head["object"] = "chat.completion.chunk"
     for choice in reply.get("choices", []):
         index, message = choice.get("index", 0), choice.get("message", {})
@@ -47,7 +49,9 @@ def assemble(stream: bytes, usage: dict[str, Any]) -> bytes | None:
         return None
     if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
         return None
-    reply: dict[str, Any] = {name: head[name] for name in ("id", "created", "model", "system_fingerprint") if name in head}
+    reply: dict[str, Any] = {
+        name: head[name] for name in ("id", "created", "model", "system_fingerprint") if name in head
+    }
     reply["object"] = "chat.completion"
     reply["choices"] = [{"index": index, "logprobs": None, **choices[index]} for index in sorted(choices)]
     reply["usage"] = usage

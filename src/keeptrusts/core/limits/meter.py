@@ -25,7 +25,7 @@ class Meter:
     Only the limits that are set are counted: ``_requests`` and ``_tokens`` hold a name, a figure and a window for each.
     """
 
-    __slots__ = ("_requests", "_tokens", "_windows", "concurrent", "limits", "running", "scope")
+    __slots__ = ("_concurrent", "_requests", "_tokens", "_windows", "limits", "running", "scope")
 
     def __init__(self, scope: str, limits: LimitSet) -> None:
         self.scope = scope
@@ -36,7 +36,7 @@ class Meter:
     def set_limits(self, limits: LimitSet) -> None:
         """From now on these limits hold."""
         self.limits = limits
-        self.concurrent = limits.concurrent_requests
+        self._concurrent = limits.concurrent_requests
         self._requests = self._counted(("requests_per_minute", MINUTE_S, 1), ("requests_per_day", DAY_S, DAY_BUCKET_S))
         self._tokens = self._counted(("tokens_per_minute", MINUTE_S, 1), ("tokens_per_day", DAY_S, DAY_BUCKET_S))
 
@@ -52,13 +52,13 @@ class Meter:
 
         A call larger than a whole token limit counts as the limit: it waits for an empty window.
         """
-        if self.concurrent is not None and self.running >= self.concurrent:
-            return Exceeded("concurrent_requests", self.scope, self.concurrent, 1)
+        if self._concurrent is not None and self.running >= self._concurrent:
+            return Exceeded("concurrent_requests", self.scope, self._concurrent, 1)
         for name, allowed, window in self._requests:
             if window.used(now_s) >= allowed:
                 return Exceeded(name, self.scope, allowed, window.wait_s(1, allowed, now_s))
         for name, allowed, window in self._tokens:
-            asked = tokens if tokens < allowed else allowed
+            asked = min(allowed, tokens)
             if window.used(now_s) + asked > allowed:
                 return Exceeded(name, self.scope, allowed, window.wait_s(asked, allowed, now_s))
         return None
@@ -69,26 +69,23 @@ class Meter:
         for _, _, window in self._requests:
             window.add(1, now_s)
         for _, allowed, window in self._tokens:
-            window.add(tokens if tokens < allowed else allowed, now_s)
+            window.add(min(allowed, tokens), now_s)
 
     def leave(self, tokens: int, used_tokens: int, now_s: int) -> None:
         """The call ended: its place is free, and its estimate is corrected to what it used."""
         self.running -= 1
         for _, allowed, window in self._tokens:
-            window.add(used_tokens - (tokens if tokens < allowed else allowed), now_s)
+            window.add(used_tokens - (min(allowed, tokens)), now_s)
 
-    def requests_left(self, now_s: int) -> tuple[int, int] | None:
-        """The first limit on requests and what is left of it, for ``x-ratelimit-*``."""
-        return _left(self._requests, now_s)
-
-    def tokens_left(self, now_s: int) -> tuple[int, int] | None:
-        """The first limit on tokens and what is left of it."""
-        return _left(self._tokens, now_s)
-
-
-def _left(counted: tuple[tuple[str, int, SlidingWindow], ...], now_s: int) -> tuple[int, int] | None:
-    if not counted:
-        return None
-    _, allowed, window = counted[0]
-    used = window.used(now_s)
-    return allowed, allowed - used if used < allowed else 0
+    def left(self, now_s: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """The first limit on requests and the first on tokens, each with what is left of it, for ``x-ratelimit-*``."""
+        requests = tokens = None
+        if self._requests:
+            _, allowed, window = self._requests[0]
+            used = window.used(now_s)
+            requests = allowed, allowed - used if used < allowed else 0
+        if self._tokens:
+            _, allowed, window = self._tokens[0]
+            used = window.used(now_s)
+            tokens = allowed, allowed - used if used < allowed else 0
+        return requests, tokens

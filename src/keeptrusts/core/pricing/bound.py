@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from keeptrusts.core.calls.chat import ChatRequest, has_media
-from keeptrusts.core.pricing.price import Price, bound_nanos
+from keeptrusts.core.money import nanos_from_picos_up
+from keeptrusts.core.pricing.price import Price, bound_nanos, dearest_rates
 from keeptrusts.core.refusal import Reason, Refused
 
 INPUT_MARGIN_TOKENS = 32
@@ -48,6 +49,28 @@ class Bound(Struct, frozen=True):
     output_tokens: int
     nanos: int
     sent_limit: int | None
+
+
+class FlatRates(Struct, frozen=True):
+    """The dearest rates of a price that has no tiers, in pico-USD per token, and its fee: all that a plain call needs."""
+
+    input: int
+    output: int
+    request_nanos: int
+
+
+def flat_rates(price: Price | None) -> FlatRates | None:
+    """The price's rates if one pair of them bounds every call, else None."""
+    if price is None or price.tiers:
+        return None
+    rates = dearest_rates(price, 0)
+    return FlatRates(rates.input, rates.output, price.request_nanos)
+
+
+def plain_bound_nanos(request: ChatRequest, flat: FlatRates, answer_tokens: int) -> int:
+    """``bound_of`` for a plain request whose answer is limited to ``answer_tokens``, in one sum."""
+    picos = (request.size_bytes + INPUT_MARGIN_TOKENS) * flat.input + answer_tokens * request.n * flat.output
+    return nanos_from_picos_up(picos) + flat.request_nanos
 
 
 def max_output_tokens(price: Price | None, model: str) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from keeptrusts.core.pricing.bound import max_output_tokens
+from keeptrusts.core.pricing.bound import FlatRates, flat_rates, max_output_tokens
 from keeptrusts.core.pricing.price import Price
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.routing.target import ModelGroup, Target
@@ -18,6 +18,7 @@ class Hop(Struct, frozen=True):
     model: str
     price: Price | None
     longest_answer: int | None
+    flat: FlatRates | None
     fits_max_tokens: int | None = None
 
 
@@ -52,7 +53,7 @@ def plan(targets: tuple[Target, ...], groups: tuple[ModelGroup, ...], book: Pric
 
 def _hop(book: PriceBook, target: Target, model: str, fits_max_tokens: int | None) -> Hop:
     price = price_at(book, target, model)
-    return Hop(target, model, price, max_output_tokens(price, model), fits_max_tokens)
+    return Hop(target, model, price, max_output_tokens(price, model), flat_rates(price), fits_max_tokens)
 
 
 def fitting(hops: Iterable[Hop], asked_max_tokens: int | None) -> list[Hop]:

@@ -1,4 +1,4 @@
-"""The short way through uvicorn: request bodies and answers go straight between its buffers and ours.
+"""The other end of a call, and the short way to it: bodies and answers go straight between uvicorn's buffers and ours.
 
 uvicorn checks and joins an answer's headers one by one, which costs a call more than its money does. Our answers' header
 lines are made here and hold nothing that a client or provider wrote unchecked, so head and body are written to the
@@ -7,25 +7,54 @@ connection at once. Anything that is not uvicorn's HTTP/1.1 (a test's fake serve
 ``lines`` are header lines as bytes, each ended by CRLF.
 """
 
+import re
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from keeptrusts.core.refusal import Refused
+from keeptrusts.gateway.refusals import error_body, error_lines, status_of
+
+MAX_REQUEST_ID_BYTES = 128
+
+_PRINTABLE = re.compile(rb"[!-~]+")
+
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
-class Wire:
-    """One request's way in and out. After ``whole`` or ``end`` the request is over."""
+class Client:
+    """One call's client. After ``whole``, ``end`` or ``refuse`` the call is answered. ``request_id`` is its own, or ours."""
 
-    __slots__ = ("_cycle", "_receive", "_send")
+    __slots__ = ("_cycle", "_receive", "_send", "headers", "request_id")
 
-    def __init__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    def __init__(self, headers: dict[bytes, bytes], cycle: Any, receive: Any = None, send: Any = None) -> None:
+        self.headers = headers
+        self.request_id = ""
+        self._cycle = cycle
         self._receive = receive
         self._send = send
+
+    @classmethod
+    def of_asgi(cls, scope: dict[str, Any], receive: Any, send: Any) -> "Client":
+        """The client of an ASGI request; uvicorn's own request cycle is found behind ``send``."""
         cycle = getattr(send, "__self__", None)
         fast = type(cycle) is RequestResponseCycle and scope["http_version"] == "1.1" and scope["method"] != "HEAD"
-        self._cycle: Any = cycle if fast else None
+        return cls(dict(scope["headers"]), cycle if fast else None, receive, send)
+
+    def name_request(self, own_id: str) -> str:
+        """The request's id: the client's ``x-request-id`` if it can be one, else ours."""
+        given = self.headers.get(b"x-request-id")
+        if given is not None and len(given) <= MAX_REQUEST_ID_BYTES and _PRINTABLE.fullmatch(given):
+            own_id = given.decode()
+        self.request_id = own_id
+        return own_id
+
+    @property
+    def wants_fresh(self) -> bool:
+        """Whether the client asked not to be answered from a cache."""
+        control = self.headers.get(b"cache-control", b"")
+        return b"no-cache" in control or b"no-store" in control
 
     def complete_body(self) -> bytes | None:
         """The request's body if all of it is here already, else None."""
@@ -41,9 +70,14 @@ class Wire:
         message: dict[str, Any] = await self._receive()
         return message
 
+    async def refuse(self, refused: Refused) -> None:
+        """Says no."""
+        await self.whole(status_of(refused), error_lines(refused), error_body(refused))
+
     async def whole(self, status: int, lines: bytes, body: bytes) -> None:
         """Sends a complete answer."""
         cycle = self._cycle
+        lines += b"x-request-id: %b\r\n" % self.request_id.encode()
         if cycle is None:
             headers = [*_split(lines), (b"content-length", b"%d" % len(body))]
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -58,6 +92,7 @@ class Wire:
     async def begin(self, lines: bytes) -> None:
         """Begins a chunked answer."""
         cycle = self._cycle
+        lines += b"x-request-id: %b\r\n" % self.request_id.encode()
         if cycle is None:
             await self._send({"type": "http.response.start", "status": 200, "headers": _split(lines)})
         elif not cycle.disconnected:

@@ -1,0 +1,168 @@
+"""`errors.md`: every code that the gateway and the API refuse with, from their tables and from the API's own calls."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import keeptrusts
+from keeptrusts.api.errors import DENIALS, STATUSES
+from keeptrusts.core.refusal import Reason
+from keeptrusts.gateway.refusals import BLOCKED, FINAL, REFUSALS, UPSTREAM
+from writers.markdown import code, joined, opening, table
+
+INTRODUCTION = """\
+Gateway and API say no in one shape, the one that OpenAI's SDKs read:
+
+```json
+{"error": {"message": "...", "type": "budget_exceeded", "code": "insufficient_balance", "details": {}}}
+```
+
+`message` is for people, `code` for programs; `details` is there when it holds something. The API adds `request_id`. No message repeats a key
+or a secret."""
+
+GATEWAY = """\
+A refused call of a known key has a row in the ledger, with the code as its `reason` and the status of the last column; *none*: no row.
+`retry-after` is sent with every 503, and with a 429 that knows when. The codes marked *final* carry
+`x-should-retry: false`: the same call would be refused again, and SDKs do not try it by themselves."""
+
+NO_ROW = frozenset(
+    {
+        Reason.MISSING_KEY,
+        Reason.INVALID_KEY,
+        Reason.ROUTE_NOT_FOUND,
+        Reason.METHOD_NOT_ALLOWED,
+        Reason.NOT_READY,
+        Reason.JOURNAL_FAILED,
+    }
+)
+"""Refused before anybody knows who calls, or when nothing can be written."""
+
+REASONS: Mapping[Reason, str] = {
+    Reason.MISSING_KEY: "No key was sent. Send a gateway key as bearer token, or a group's key in `X-Consumer-Group`.",
+    Reason.INVALID_KEY: "Nobody knows this key here, or a part of it is missing.",
+    Reason.KEY_REVOKED: "The key was revoked, for good. Ask for a new one.",
+    Reason.KEY_SUSPENDED: "The key is suspended. An administrator can resume it.",
+    Reason.KEY_EXPIRED: "The key's time is over. Ask for a new one.",
+    Reason.ATTRIBUTION_REQUIRED: "The key is bound to no team, or lacks another dimension that the policy file requires; `details.missing` lists them.",
+    Reason.INVALID_JSON: "The body is not JSON, not UTF-8, or nested too deeply.",
+    Reason.INVALID_REQUEST: "A field is missing or wrong; `details.param` names it.",
+    Reason.BODY_TOO_LARGE: "The body is over `gateway.max_body_bytes`.",
+    Reason.BODY_TOO_SLOW: "The body did not arrive within a minute.",
+    Reason.MODEL_NOT_FOUND: "No target serves this model. `GET /v1/models` lists those that the key may use.",
+    Reason.MODEL_NOT_ALLOWED: "The key, its group or the policy file does not allow this model.",
+    Reason.ROUTE_NOT_FOUND: "The gateway has no such address.",
+    Reason.METHOD_NOT_ALLOWED: "The address takes another method.",
+    Reason.POLICY_VIOLATION: "A content policy with `action: block` matched; `details.policy` names it.",
+    Reason.RATE_LIMIT_EXCEEDED: "A limit of the key or its group is reached; `details` names the limit and whose it is.",
+    Reason.INSUFFICIENT_BALANCE: "The most that this call can cost does not fit what is left of the team's budget. Raise the budget, or ask for a lower `max_tokens`.",
+    Reason.UNPRICED_MODEL: "Budgets are enforced and nobody has set a price for this model: `POST /v1/model-pricing`.",
+    Reason.UNBOUNDED_COST: "Budgets are enforced and the request asks for something whose cost nothing in it limits.",
+    Reason.BUDGET_UNVERIFIABLE: "The API can't be asked for budget, or too many calls wait for it. Nothing was sent.",
+    Reason.NOT_READY: "The gateway is starting or stopping, or has not heard from the API for `gateway.max_stale_s`.",
+    Reason.JOURNAL_FAILED: "The gateway can't write its journal (disk full, I/O error), so it takes no calls. It needs a restart.",
+    Reason.TARGET_UNAVAILABLE: "The environment lacks the secret of every target that serves this model.",
+    Reason.UPSTREAM_ERROR: "The provider failed or could not be reached.",
+    Reason.UPSTREAM_TIMEOUT: "The provider was too slow.",
+    Reason.UPSTREAM_RATE_LIMITED: "The provider's own rate limit is reached. Its `retry-after` is passed on.",
+    Reason.UPSTREAM_REJECTED_KEY: "The provider refused the gateway's own key.",
+    Reason.INTERNAL: "A fault in the gateway; its log has the call's id.",
+}
+
+CODES: Mapping[str, str] = {
+    "missing_token": "No bearer token was sent.",
+    "invalid_token": "Nobody knows this token here, or it is revoked, suspended or expired.",
+    "gateway_key_has_no_rights": "A gateway key was sent. It is for calls through the gateway.",
+    "forbidden": "The token is known, and this route is not for it.",
+    "invalid_json": "The body is not JSON.",
+    "invalid_request": "Something in the request can't be right; `details.problems` lists each field, where fields are meant.",
+    "unknown_parameter": "The query has a parameter that this route does not know.",
+    "unknown_field": "`fields` names a field that events do not have.",
+    "unknown_aggregate": "`aggregate` names no question of the catalogue.",
+    "body_too_large": "The body is over 1 MiB (routes for machines: more).",
+    "not_found": "There is no such thing.",
+    "token_not_found": "There is no token with this id.",
+    "wallet_not_found": "The team has no wallet, or no budget yet.",
+    "route_not_found": "The API has no such address.",
+    "method_not_allowed": "The address takes another method.",
+    "conflict": "The request is at odds with how things stand; the message says how.",
+    "token_revoked": "A revoked token can't be changed.",
+    "illegal_transition": "The token's state does not lead there.",
+    "journal_gap": "For gateways: earlier records are missing, ship again from `details.last_seq`.",
+    "journal_fork": "For gateways: the journal is not the continuation of what is applied.",
+    "journal_damaged": "For gateways: the bytes are not whole groups of a journal.",
+    "store_unavailable": "The database can't answer now. Try again after `retry-after`.",
+    "internal_error": "A fault in the API; its log has the request's id.",
+}
+
+SAYING_NO: Mapping[str, tuple[int, int | str]] = {
+    "invalid": (1, DENIALS["invalid"][0]),
+    "not_found": (1, DENIALS["not_found"][0]),
+    "conflict": (1, DENIALS["conflict"][0]),
+    "bad_request": (1, 400),
+    "_unknown": (1, 401),
+    "ApiError": (2, "first"),
+    "envelope": (3, "second"),
+}
+"""The functions that say no in the API: which argument is the code, and the status (or which argument it is)."""
+
+WHICH = {"first": 0, "second": 1}
+DEFAULT_CODES = {
+    "invalid": "invalid_request",
+    "bad_request": "invalid_request",
+    "not_found": "not_found",
+    "conflict": "conflict",
+}
+
+
+def page() -> str:
+    """The whole page. Raises KeyError for a code that nobody has explained here."""
+    gateway = [
+        (code(reason.value), str(REFUSALS[reason][0]), code(REFUSALS[reason][1]), REASONS[reason], _outcome(reason))
+        for reason in Reason
+    ]
+    found = sorted({*_api_codes(), *((status, known[1]) for status, known in STATUSES.items())})
+    api = [(code(name), str(status), CODES[name]) for status, name in found]
+    unused = set(CODES) - {name for _, name in found}
+    assert not unused, f"explained, but said nowhere: {unused}"
+    return joined(
+        [
+            *opening("Errors", INTRODUCTION, "## The gateway's", GATEWAY),
+            table(("Code", "HTTP", "Type", "What it means and what to do", "Event"), gateway),
+            "An error of the provider that the client caused (a 4xx other than 401, 403, 408, 425 and 429) is passed on as it came.",
+            "## The API's",
+            table(("Code", "HTTP", "What it means"), api),
+        ]
+    )
+
+
+def _outcome(reason: Reason) -> str:
+    if reason in NO_ROW:
+        return "none"
+    final = ", *final*" if reason in FINAL else ""
+    if reason in BLOCKED:
+        return code("blocked") + final
+    return (code("upstream_error") if reason in UPSTREAM else code("refused")) + final
+
+
+def _api_codes() -> Iterator[tuple[int, str]]:
+    """Status and code of every refusal that is written out in the API or the control plane."""
+    source = Path(keeptrusts.__file__).parent
+    for file in sorted([*(source / "api").rglob("*.py"), *(source / "control").rglob("*.py")]):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING_NO:
+                yield from _said(node, node.func.id)
+
+
+def _said(call: ast.Call, function: str) -> Iterator[tuple[int, str]]:
+    at, status = SAYING_NO[function]
+    name = _literal(call, at, DEFAULT_CODES.get(function))
+    number = _literal(call, WHICH[status], None) if isinstance(status, str) else status
+    if isinstance(name, str) and isinstance(number, int):
+        yield number, name
+
+
+def _literal(call: ast.Call, at: int, default: object) -> object:
+    """The constant at this place of the call; None where it is worked out when the call is made."""
+    if at >= len(call.args):
+        return default
+    return call.args[at].value if isinstance(call.args[at], ast.Constant) else None

@@ -1,0 +1,75 @@
+"""A schema is brought forward once, and one that we do not know is left alone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+
+from keeptrusts.control.event_rows import call_row
+from keeptrusts.core.ledger.entry import Entry
+from keeptrusts.store.books import Books
+from keeptrusts.store.migrate import Migration, UnknownSchema, migrate, migrations
+from keeptrusts.store.sqlite import SqliteDatabase, open_sqlite
+from tests.ledger_node import event
+
+pytestmark = pytest.mark.anyio
+
+ONE = Migration(1, "0001_a.sql", "CREATE TABLE a (x INTEGER) STRICT")
+TWO = Migration(2, "0002_b.sql", "CREATE TABLE b (x INTEGER) STRICT; CREATE TABLE c (x INTEGER) STRICT")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    opened = await open_sqlite(tmp_path / "t.db")
+    yield opened
+    await opened.close()
+
+
+async def test_each_migration_is_applied_once(database: SqliteDatabase) -> None:
+    assert await migrate(database, [ONE]) == ["0001_a.sql"]
+    assert await migrate(database, [ONE]) == []
+    assert await migrate(database, [ONE, TWO]) == ["0002_b.sql"]
+
+
+async def test_a_database_of_a_newer_release_is_refused_and_untouched(database: SqliteDatabase) -> None:
+    await migrate(database, [ONE, TWO])
+    with pytest.raises(UnknownSchema, match=r"0002_b\.sql, which this release does not know"):
+        await migrate(database, [ONE])
+
+
+async def test_a_database_with_another_history_is_refused(database: SqliteDatabase) -> None:
+    await migrate(database, [ONE])
+    with pytest.raises(UnknownSchema, match=r"another 0001_a\.sql"):
+        await migrate(database, [msgspec.structs.replace(ONE, sql="CREATE TABLE z (x INTEGER) STRICT"), TWO])
+    async with database.read() as sql:
+        assert await sql.fetch("SELECT COUNT(*) FROM schema_migration") == [(1,)]
+
+
+async def test_a_migration_that_fails_leaves_nothing(database: SqliteDatabase) -> None:
+    bad = Migration(2, "0002_bad.sql", "CREATE TABLE b (x INTEGER) STRICT; CREATE TABLE b (x INTEGER) STRICT")
+    with pytest.raises(apsw.SQLError):
+        await migrate(database, [ONE, bad])
+    assert await migrate(database, [ONE, TWO]) == ["0001_a.sql", "0002_b.sql"]
+
+
+async def test_the_releases_own_migrations_number_from_one_without_a_gap(database: SqliteDatabase) -> None:
+    ours = migrations()
+    assert [migration.number for migration in ours] == list(range(1, len(ours) + 1))
+    assert await migrate(database, ours) == [migration.name for migration in ours]
+
+
+@pytest.mark.parametrize("table", ["event", "ledger_entry", "audit"])
+async def test_facts_are_neither_updated_nor_deleted(database: SqliteDatabase, table: str) -> None:
+    """L8: the database itself refuses, whoever asks."""
+    await migrate(database, migrations())
+    async with database.transaction() as sql:
+        books = Books(sql)
+        await books.events.add_all([call_row(event("evt_1"), "node_1", 1, None)])
+        await books.entries.add_all([Entry("wal_1", "settle", 1, 1, "p", None, "n", None, 1)])
+        await books.audit.add(1, "admin", "token.create", "tok_1", None, "{}")
+    for change in (f"UPDATE {table} SET org_id = 'x'", f"DELETE FROM {table}"):
+        with pytest.raises(apsw.ConstraintError, match="never"):
+            async with database.transaction() as sql:
+                await sql.execute(change)
