@@ -1,12 +1,13 @@
-"""Writes the generated pages of docs/reference from the code; ``--check`` only says whether they are up to date."""
+"""Writes the generated pages of docs/reference from the code; ``--check`` says which are stale, and which links are dead."""
 
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from writers import api, cli, errors, events, policy_file
+from writers import api, cli, errors, events, links, policy_file
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "api.md": api.page,
@@ -18,19 +19,24 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def main(asked: list[str]) -> int:
-    """Returns the exit code: 0 when the pages are as they should be, 1 when ``--check`` finds one that is not, 2 misused."""
-    if asked not in ([], ["--check"]):
+    """Returns the exit code: 0 when all is as it should be, 1 when ``--check`` finds something that is not, 2 misused."""
+    if asked == ["--check"]:
+        return _check()
+    if asked:
         print("usage: docs/generate.py [--check]", file=sys.stderr)
         return 2
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page(), encoding="utf-8")
+    return 0
+
+
+def _check() -> int:
     stale = [name for name, page in PAGES.items() if not _is_current(REFERENCE / name, page())]
-    for name in stale:
-        if asked:
-            print(f"docs/reference/{name} is not what the code says: run `make docs`", file=sys.stderr)
-        else:
-            REFERENCE.mkdir(exist_ok=True)
-            (REFERENCE / name).write_text(PAGES[name](), encoding="utf-8")
-            print(f"docs/reference/{name} written")
-    return 1 if stale and asked else 0
+    found = [f"docs/reference/{name} is not what the code says: run `make docs`" for name in stale]
+    found += links.dead_ends(ROOT)
+    for line in found:
+        print(line, file=sys.stderr)
+    return 1 if found else 0
 
 
 def _is_current(file: Path, text: str) -> bool:

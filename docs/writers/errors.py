@@ -165,4 +165,5 @@ def _literal(call: ast.Call, at: int, default: object) -> object:
     """The constant at this place of the call; None where it is worked out when the call is made."""
     if at >= len(call.args):
         return default
-    return call.args[at].value if isinstance(call.args[at], ast.Constant) else None
+    given = call.args[at]
+    return given.value if isinstance(given, ast.Constant) else None

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,9 @@ def kt_up(directory: Path, **more_env: str) -> Iterator[Up]:
             up = Up(directory / "data", api_port, gateway_port, program)
             yield up
         finally:
+            if program.ended is None:
+                with suppress(subprocess.TimeoutExpired):
+                    program.stop(signal.SIGINT)
             program.kill_all()
             if up is not None:
                 until(up.nothing_left, "the children of a killed supervisor gone", 15.0)

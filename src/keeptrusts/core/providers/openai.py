@@ -80,9 +80,9 @@ def _buckets(usage: _Usage) -> Usage | None:
     )
 
 
-_WORTH_READING = re.compile(rb'"usage"\s*:\s*\{|\[DONE\]')
+_USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
+_DONE = b"[DONE]"
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
-DONE = b"data: [DONE]\n\n"
 
 
 class StreamReader:
@@ -113,9 +113,15 @@ class StreamReader:
                 return b""
         self._carry = data[end:]
         block = data[:end]
-        if _WORTH_READING.search(block) is None:
+        usage = _USAGE_OBJECT.search(block)
+        done = block.find(_DONE)
+        if usage is None and done < 0:
             return block
-        return b"".join(self._events(block))
+        news = done if usage is None else usage.start() if done < 0 else min(done, usage.start())
+        start = max(block.rfind(b"\n\n", 0, news) + 2, block.rfind(b"\r\n\r\n", 0, news) + 4)
+        if start < 5:
+            return b"".join(self._events(block))
+        return block[:start] + b"".join(self._events(block[start:]))
 
     def rest(self) -> bytes:
         """What is left when the upstream ended in the middle of an event."""
@@ -129,10 +135,10 @@ class StreamReader:
             payload = event.strip()
             if payload.startswith(b"data:"):
                 payload = payload[5:].strip()
-                if payload == b"[DONE]":
+                if payload == _DONE:
                     self.done = True
                     continue
-                if _WORTH_READING.search(payload) is not None and not self._read(payload):
+                if _USAGE_OBJECT.search(payload) is not None and not self._read(payload):
                     continue
             yield event
 
