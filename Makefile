@@ -19,7 +19,7 @@ up: $(READY)  # gateway, API and ledger on this machine
 	@exec $(BIN)/kt up $(ARGS)
 
 test: $(READY)  # every test; pick some with ARGS='-k wallet'
-	$(BIN)/pytest --numprocesses auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: lint test  # what has to be green before a commit
 

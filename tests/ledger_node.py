@@ -74,7 +74,20 @@ def event(
 
 def reserve(call_id: str, lease_id: str | None, hold: int) -> Reserve:
     return Reserve(
-        call_id, 1, lease_id, hold, 0, None, None, Attribution(), "openai", "openai", "gpt-4o-mini", "gpt-4o-mini", None, ""
+        call_id,
+        1,
+        lease_id,
+        hold,
+        0,
+        None,
+        None,
+        Attribution(),
+        "openai",
+        "openai",
+        "gpt-4o-mini",
+        "gpt-4o-mini",
+        None,
+        "",
     )
 
 
@@ -99,11 +112,15 @@ class LedgerNode:
         self.shipped = 0
         self._asked = 0
 
-    async def ask(self, lease_id: str, need: int, want: int | None = None, team: str = "team_a", grant_id: str = "") -> GrantAnswer:
+    async def ask(
+        self, lease_id: str, need: int, want: int | None = None, team: str = "team_a", grant_id: str = ""
+    ) -> GrantAnswer:
         """Asks for money; every question has a grant id of its own unless one is given."""
         self._asked += 1
         grant_id = grant_id or f"grt_{self.terms.node_id}_{self._asked}"
-        return await grant(self.store, self.tools, self.terms, GrantRequest(grant_id, lease_id, team, need, want or need))
+        return await grant(
+            self.store, self.tools, self.terms, GrantRequest(grant_id, lease_id, team, need, want or need)
+        )
 
     def write(self, *records: Record | bytes) -> None:
         """One group of the journal."""

@@ -24,8 +24,8 @@ WHO: Mapping[Permission, str] = {
 }
 
 OTHERS = """\
-These are not in `/openapi.json`. `/healthz` and `/readyz` are for whoever watches the process. Gateways use the others by themselves, with
-the values of [`core/link.py`](../../src/keeptrusts/core/link.py) as bodies; they may change with every version."""
+These are not in `/openapi.json`. Gateways use them by themselves, with the values of [`core/link.py`](../../src/keeptrusts/core/link.py) as
+bodies; they may change with every version."""
 
 
 FRAMEWORK = {"HTTPValidationError", "ValidationError"}

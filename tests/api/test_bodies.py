@@ -37,7 +37,23 @@ async def test_amounts_come_back_digit_by_digit(admin: Caller, sent: str, shown:
 
 @pytest.mark.parametrize(
     "amount",
-    ["-1", "-0.000000001", "0.0000000001", "1e40", "1e400", "9223372036.854775808", "true", "null", '"NaN"', '"abc"', "[]", "{}", '""', '"Infinity"', "123456789012345678901234567890"],
+    [
+        "-1",
+        "-0.000000001",
+        "0.0000000001",
+        "1e40",
+        "1e400",
+        "9223372036.854775808",
+        "true",
+        "null",
+        '"NaN"',
+        '"abc"',
+        "[]",
+        "{}",
+        '""',
+        '"Infinity"',
+        "123456789012345678901234567890",
+    ],
 )
 async def test_an_amount_that_is_none_changes_nothing(admin: Caller, amount: str) -> None:
     await admin.post(ALLOCATE, {"team_id": "t", "amount": 7})
@@ -50,7 +66,17 @@ async def test_an_amount_that_is_none_changes_nothing(admin: Caller, amount: str
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff\xfe", b'{"team_id": "\\ud800", "amount": 1}', b"[" * 100_000, b'{"a":' * 50_000, b"NaN", b"[]", b"1"],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"team_id": "\\ud800", "amount": 1}',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"NaN",
+        b"[]",
+        b"1",
+    ],
 )
 async def test_a_body_that_is_no_object_is_a_400(admin: Caller, body: bytes) -> None:
     answer = await admin.post(ALLOCATE, body)

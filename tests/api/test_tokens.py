@@ -103,7 +103,9 @@ async def test_what_a_token_cannot_be(admin: Caller, fields: dict[str, Any], fie
 
 
 async def test_an_end_in_the_past_is_refused(admin: Caller) -> None:
-    answer = await admin.post("/v1/tokens", {"token_type": "gateway", "name": "k", "expires_at": "2020-01-01T00:00:00Z"})
+    answer = await admin.post(
+        "/v1/tokens", {"token_type": "gateway", "name": "k", "expires_at": "2020-01-01T00:00:00Z"}
+    )
     assert answer.status == 400
     assert "past" in answer.json["error"]["message"]
 

@@ -297,7 +297,9 @@ async def test_unenforced_spend_belongs_to_the_period_of_its_call(
     assert (await account(store, wallet, "daily", tools.now())).unleased == 5
 
 
-async def test_spend_of_a_team_without_a_wallet_or_of_nobody_is_an_event_alone(store: LedgerStore, tools: Tools) -> None:
+async def test_spend_of_a_team_without_a_wallet_or_of_nobody_is_an_event_alone(
+    store: LedgerStore, tools: Tools
+) -> None:
     node = LedgerNode(store, tools, enforced=False)
     await node.settle("evt_1", None, 70, team="team_nobody")
     await node.settle("evt_2", None, 70, team=None)
@@ -315,7 +317,9 @@ async def test_a_blocked_call_is_an_event_without_a_line(store: LedgerStore, too
 
 async def test_each_threshold_fires_once_per_period(store: LedgerStore, tools: Tools, clock: HandClock) -> None:
     wallet = await fund(store, daily=100)
-    node = LedgerNode(store, tools, thresholds=(Threshold(50, "notify"), Threshold(80, "notify"), Threshold(100, "block")))
+    node = LedgerNode(
+        store, tools, thresholds=(Threshold(50, "notify"), Threshold(80, "notify"), Threshold(100, "block"))
+    )
     await node.ask("lse_1", need=100)
 
     async def fired() -> set[str]:

@@ -32,7 +32,9 @@ async def test_a_share_shrinks_with_the_nodes_that_are_alive(store: LedgerStore,
     assert (await node.ask("lse_1", need=1, want=1_000)).granted_nanos == 125
 
 
-async def test_near_the_cap_a_call_gets_exactly_what_it_needs_to_the_last_nano(store: LedgerStore, tools: Tools) -> None:
+async def test_near_the_cap_a_call_gets_exactly_what_it_needs_to_the_last_nano(
+    store: LedgerStore, tools: Tools
+) -> None:
     wallet = await fund(store, monthly=1_000)
     node = LedgerNode(store, tools)
     assert (await node.ask("lse_1", need=900, want=5_000)).granted_nanos == 900
@@ -135,7 +137,9 @@ async def test_a_closed_lease_and_another_nodes_lease_cannot_grow(store: LedgerS
     assert (closed.granted_nanos, closed.ends_in_s) == (0, 0.0)
 
 
-async def test_a_grant_that_arrives_after_its_lease_was_closed_finds_it_closed(store: LedgerStore, tools: Tools) -> None:
+async def test_a_grant_that_arrives_after_its_lease_was_closed_finds_it_closed(
+    store: LedgerStore, tools: Tools
+) -> None:
     """A request that was on its way while its node recovered must not revive the lease."""
     wallet = await fund(store, monthly=1_000)
     node = LedgerNode(store, tools)
@@ -184,7 +188,9 @@ async def test_a_spend_control_bounds_while_its_node_lives(store: LedgerStore, t
     assert (short.granted_nanos, short.view.budget) == (300, 300)
 
 
-async def test_a_spend_control_alone_bounds_a_gateway_that_enforces_no_wallets(store: LedgerStore, tools: Tools) -> None:
+async def test_a_spend_control_alone_bounds_a_gateway_that_enforces_no_wallets(
+    store: LedgerStore, tools: Tools
+) -> None:
     wallet = await fund(store, monthly=10)
     async with store.ledger() as ledger:
         await ledger.wallets.add_cap(wallet.wallet_id, "node_1", Cap("daily", 300))

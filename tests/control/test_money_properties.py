@@ -105,7 +105,9 @@ class World:
         """L2: a grant that was given fits every current budget."""
         async with self.store.ledger() as ledger:
             for kind in await ledger.wallets.budgets(self.wallet.wallet_id):
-                found = await ledger.wallets.period(PeriodKey(self.wallet.wallet_id, kind, period_at(kind, self.now).start))
+                found = await ledger.wallets.period(
+                    PeriodKey(self.wallet.wallet_id, kind, period_at(kind, self.now).start)
+                )
                 assert found is not None
                 assert found.available >= 0
 

@@ -62,7 +62,9 @@ async def test_a_node_without_an_id_is_refused(control: Control) -> None:
 async def test_a_snapshot_has_all_gateway_keys_and_the_prices_of_the_nodes_providers(control: Control) -> None:
     await nodes.register(control, REGISTRATION)
     row, secret = await tokens.create(control, ADMIN, WISH)
-    await tokens.create(control, ADMIN, tokens.Wish("access", "ci", None, None, "admin", None, None, None, None, {}, None))
+    await tokens.create(
+        control, ADMIN, tokens.Wish("access", "ci", None, None, "admin", None, None, None, None, {}, None)
+    )
     ours = await prices.post(control, ADMIN, PRICE, None)
     await prices.post(control, ADMIN, Price("", "anthropic", "claude", Rates(1, 2)), None)
     found = await nodes.snapshot(control, "node_1")
@@ -102,7 +104,9 @@ async def test_a_waiting_heartbeat_hears_of_a_commit_at_once(control: Control) -
     assert [change.team_id for change in news.wallets] == ["team_a"]
 
 
-async def test_a_heartbeat_without_news_is_answered_after_its_wait(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_heartbeat_without_news_is_answered_after_its_wait(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(nodes, "HEARTBEAT_WAIT_S", 0.01)
     await nodes.register(control, REGISTRATION)
     news = await nodes.heartbeat(control, "node_1", beat(0))

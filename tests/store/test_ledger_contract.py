@@ -57,12 +57,15 @@ async def test_a_scope_has_one_wallet(store: LedgerStore) -> None:
 
 
 async def test_what_fails_halfway_leaves_nothing_behind(store: LedgerStore) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail_halfway() -> None:
         async with store.ledger() as ledger:
             await ledger.wallets.set_budget("wal_1", "monthly", 5)
             await ledger.wallets.lease_out(KEY, 10, 100)
             await ledger.changes.add("wallet", "team_a")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_halfway()
     async with store.ledger() as ledger:
         assert await ledger.wallets.budgets("wal_1") == {}
         assert await ledger.changes.last_seq() == 0
@@ -189,9 +192,9 @@ async def test_a_lease_comes_back_as_it_was_written_with_its_lines_in_order(stor
 
 
 async def test_a_lease_cannot_debit_a_period_that_is_not_there(store: LedgerStore) -> None:
+    lines = [PeriodKey("wal_1", "daily", APRIL)]
     with pytest.raises(Exception, match=r"exist|FOREIGN"):
         async with store.ledger() as ledger:
-            lines = [PeriodKey("wal_1", "daily", APRIL)]
             await ledger.leases.add(LeaseBook("lse_1", "node_1", "wal_1", 0, 0, 0, closed=False), lines, 1)
 
 
@@ -241,7 +244,9 @@ async def test_quarantine_keeps_a_record_whole(store: LedgerStore) -> None:
 
 
 async def test_a_statement_is_read_from_its_newest_line(store: LedgerStore) -> None:
-    lines = [Entry("wal_1", "settle", n, 100 - n, "monthly:2026-04-01", f"evt_{n}", "node_1", None, n) for n in range(1, 6)]
+    lines = [
+        Entry("wal_1", "settle", n, 100 - n, "monthly:2026-04-01", f"evt_{n}", "node_1", None, n) for n in range(1, 6)
+    ]
     other = Entry("wal_9", "allocate", 1, 1, "monthly:2026-04-01", None, "admin", "note", 3)
     async with store.ledger() as ledger:
         await ledger.entries.add_all([*lines[:2], other, *lines[2:]])

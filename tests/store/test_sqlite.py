@@ -58,8 +58,7 @@ async def test_readers_cannot_write(database: SqliteDatabase) -> None:
 async def test_an_error_rolls_everything_back_and_the_next_writer_goes_on(database: SqliteDatabase) -> None:
     with pytest.raises(apsw.ConstraintError):
         async with database.transaction() as sql:
-            await sql.execute("INSERT INTO t (a) VALUES (1)")
-            await sql.execute("INSERT INTO t (a) VALUES (1)")
+            await sql.executemany("INSERT INTO t (a) VALUES ($1)", [(1,), (1,)])
     assert await count(database) == 0
     async with database.transaction() as sql:
         await sql.execute("INSERT INTO t (a) VALUES (1)")
@@ -95,7 +94,9 @@ async def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(datab
     assert await count(database) == 1
 
 
-async def test_a_reader_that_is_cancelled_in_the_middle_of_a_query_is_fit_for_the_next(database: SqliteDatabase) -> None:
+async def test_a_reader_that_is_cancelled_in_the_middle_of_a_query_is_fit_for_the_next(
+    database: SqliteDatabase,
+) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
 
     async def read_for_ever() -> None:

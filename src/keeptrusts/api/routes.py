@@ -23,8 +23,8 @@ class Route(Struct, frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/healthz", health.healthz, "open"),
-    Route("GET", "/readyz", health.readyz, "open"),
+    Route("GET", "/healthz", health.healthz, "open", health.Health),
+    Route("GET", "/readyz", health.readyz, "open", health.Health),
     Route("POST", "/v1/tokens", tokens.create, "operate", tokens.IssuedToken, 201),
     Route("GET", "/v1/tokens", tokens.list_tokens, "operate", tokens.TokenPage),
     Route("GET", "/v1/tokens/{token_id}", tokens.get, "operate", tokens.Token),

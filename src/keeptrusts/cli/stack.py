@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
+from shutil import which
 from urllib.parse import urlsplit
 
 from keeptrusts.cli.api_client import Api
@@ -143,7 +144,9 @@ def curl_line(gateway_url: str, key: str) -> str:
 def _shell_lines(stack: Stack) -> list[str]:
     """What another shell needs to be told, if anything, before `kt` finds this API."""
     kept = stack.home / ADMIN_TOKEN
-    url = [] if stack.api_url == DEFAULT_API_URL else [f"  export KEEPTRUSTS_API_URL={stack.api_url}"]
+    commands = Path(sys.executable).parent
+    path = [] if which("kt") else [f'  export PATH={shlex.quote(str(commands))}:"$PATH"']
+    url = path + ([] if stack.api_url == DEFAULT_API_URL else [f"  export KEEPTRUSTS_API_URL={stack.api_url}"])
     elsewhere = stack.token.source == str(kept) and stack.home != default_data_dir(Path.home())
     return url + ([f'  export KEEPTRUSTS_API_TOKEN="$(cat {shlex.quote(str(kept))})"'] if elsewhere else [])
 

@@ -11,12 +11,12 @@ from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import Hop
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.edition import Edition, Lane
+from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.purse_refill import Treasury
 from keeptrusts.gateway.targets import Answer
 from keeptrusts.gateway.token_count import count_tokens
-from keeptrusts.gateway.upstream import UpstreamFailed
 
 CHAT_OVERHEAD_TOKENS = 16
 """Tokens around each text that a chat template may add, counted with an exact count of the texts."""
@@ -75,9 +75,7 @@ class Attempt:
         if lease is None:
 
             def tighten() -> int:
-                read = texts(request)
-                counted = sum(count_tokens(text) for text in read) + CHAT_OVERHEAD_TOKENS * (len(read) + 1)
-                return bound_of(request, price, longest, unknown_limit, counted).nanos
+                return bound_of(request, price, longest, unknown_limit, _counted_input(request)).nanos
 
             lease, self.hold_nanos = await treasury.wait(
                 account,
@@ -117,14 +115,20 @@ class Attempt:
         target = edition.targets[hop.target.id]
         self.answer = target.send(body, call.request_id.encode(), not request.stream, journal)
 
-    def settle(self, bill: Bill, treasury: Treasury, status: int = 200) -> None:
-        """The provider answered: its usage decides the cost, or the bound does where it says nothing usable."""
-        if bill.usage is not None:
-            cost = 0 if self.price is None else cost_nanos(self.price, bill.usage)
-            self._end("settled", cost, bill.usage, UsageSource.PROVIDER, status, None, treasury)
-        else:
-            self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, status, "no usage", treasury)
-        self._call.served_model = bill.served_model
+    def settle(self, bill: Bill, treasury: Treasury) -> None:
+        """The provider answered, and its usage decides the cost."""
+        assert bill.usage is not None
+        self._settle(bill.usage, UsageSource.PROVIDER, bill.served_model, treasury)
+
+    def settle_counted(self, request: ChatRequest, output_tokens: int, bill: Bill, treasury: Treasury) -> None:
+        """The provider answered whole but does not say what it used: our own count decides, and the row says so."""
+        usage = Usage(input=_counted_input(request), output=output_tokens)
+        self._settle(usage, UsageSource.COUNTED, bill.served_model, treasury)
+
+    def _settle(self, usage: Usage, source: UsageSource, served_model: str | None, treasury: Treasury) -> None:
+        cost = 0 if self.price is None else cost_nanos(self.price, usage)
+        self._end("settled", cost, usage, source, 200, None, treasury)
+        self._call.served_model = served_model
 
     def void(self, reason: str, treasury: Treasury, status: int | None = None) -> None:
         """Nothing was billed: the hold goes back whole."""
@@ -186,6 +190,11 @@ class Attempt:
         """Another attempt follows: this one's end gets a record of its own."""
         journal.append(encode_record(Close(self._call.call_id, self._call.attempts[-1])))
         self._call.settles = 0
+
+
+def _counted_input(request: ChatRequest) -> int:
+    read = texts(request)
+    return sum(count_tokens(text) for text in read) + CHAT_OVERHEAD_TOKENS * (len(read) + 1)
 
 
 def _unpriced(hop: Hop) -> Refused:

@@ -65,6 +65,10 @@ class Client:
         cycle.body = bytearray()
         return body
 
+    def announced_body(self) -> bytes | None:
+        """``complete_body`` of a request whose headers said how long it is, and were judged by that."""
+        return self.complete_body() if b"content-length" in self.headers else None
+
     async def receive(self) -> dict[str, Any]:
         """The next ASGI message."""
         message: dict[str, Any] = await self._receive()

@@ -12,7 +12,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.refusals import error_body, error_lines
 
 REQUEST_LINE = b"POST /v1/chat/completions HTTP/1.1\r\n"
 MAX_HEAD_BYTES = 16 * 1024
@@ -21,7 +23,8 @@ BODY_TIMEOUT_S = 60.0
 MAX_NAMES = 1_000
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NOT_HERE = frozenset({b"transfer-encoding", b"expect", b"connection", b"upgrade", b"content-encoding"})
+MAX_LENGTH_DIGITS = 12
+_NOT_HERE = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
 
 _lower_names: dict[bytes, bytes] = {}
 """Header names that were checked before, and their lower-case form; bounded."""
@@ -51,7 +54,9 @@ def split_request(data: bytes) -> tuple[dict[bytes, bytes], bytes] | None:
             return None
         headers[lower] = value.strip(b" \t")
     length = headers.get(b"content-length", b"")
-    if not length.isdigit() or b"host" not in headers or not _NOT_HERE.isdisjoint(headers):
+    if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or b"host" not in headers:
+        return None
+    if not _NOT_HERE.isdisjoint(headers) or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
     missing = end + 4 + int(length) - len(data)
     if missing == 0:
@@ -152,6 +157,16 @@ class ShortWay(HttpToolsProtocol):
         self._held = data
         if self._held_timer is None:
             self._held_timer = self.loop.call_later(BODY_TIMEOUT_S, self.transport.close)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP at all gets our envelope too."""
+        refused = Refused(Reason.INVALID_REQUEST, msg)
+        body = error_body(refused)
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (error_lines(refused), len(body), body)
+        )
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""

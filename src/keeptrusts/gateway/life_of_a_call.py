@@ -18,13 +18,13 @@ from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.caller import identify
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.edition import Edition, Lane
+from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import Permit, admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import UPSTREAM
 from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable
-from keeptrusts.gateway.upstream import UpstreamFailed
 
 
 async def chat_completion(node: Node, client: Client) -> None:
@@ -47,7 +47,7 @@ async def chat_completion(node: Node, client: Client) -> None:
             raise refusal.again()
         rulebook = edition.rulebook
         refuse_unreadable(client.headers, rulebook.max_body_bytes)
-        body = client.complete_body()
+        body = client.announced_body()
         if body is None:
             body = await read_body(client, rulebook.max_body_bytes)
         request = parse_chat(body)
@@ -110,7 +110,7 @@ async def _serve(
             attempt.forward(request, edition, node.journal)
             if request.stream:
                 return await relay_stream(node, call, client, request, attempt, permit, key)
-            return await relay_whole(node, call, client, attempt, permit, key)
+            return await relay_whole(node, call, client, request, attempt, permit, key)
         except UpstreamFailed as failure:
             attempt.fail(failure, node.treasury)
             refused = _failed(failure)

@@ -31,7 +31,7 @@ from keeptrusts.gateway.targets import ready_targets, usable_targets
 log = logging.getLogger("keeptrusts::gateway")
 
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-FINISH_S = 10.0
+FINISH_S = 3.0
 
 _NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
 _STALE = Refused(

@@ -9,16 +9,17 @@ from keeptrusts.core.calls.replay import DONE_EVENT, as_stream, assemble
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.money import NANOS_PER_USD
-from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply
+from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply, spoken_texts
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.limiting import Permit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE, error_body
-from keeptrusts.gateway.upstream import UpstreamFailed
+from keeptrusts.gateway.token_count import count_tokens
 
 STREAM_LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 THEIR_FAULT = frozenset({408, 425})
@@ -26,7 +27,7 @@ THEIR_FAULT = frozenset({408, 425})
 
 
 async def relay_whole(
-    node: Node, call: Call, client: Client, attempt: Attempt, permit: Permit, key: bytes | None
+    node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
 ) -> bool:
     """Relays a complete answer. Raises UpstreamFailed, or Refused for a provider's error that another may not have."""
     content = await attempt.answer.whole()
@@ -36,7 +37,11 @@ async def relay_whole(
     bill = read_reply(content)
     if bill.usage is None and not content.lstrip()[:1] == b"{":
         raise UpstreamFailed("its answer is not JSON", sent=True)
-    attempt.settle(bill, node.treasury)
+    if bill.usage is not None:
+        attempt.settle(bill, node.treasury)
+    else:
+        output_tokens = sum(count_tokens(text) for text in spoken_texts(content))
+        attempt.settle_counted(request, output_tokens, bill, node.treasury)
     if key is not None:
         _keep(node, call, attempt, key, content)
     node.journal.append(encode_record(call.event(node.loop.time())))
@@ -68,7 +73,7 @@ async def relay_stream(
             data = await answer.read()
     except UpstreamFailed as broken:
         failure = broken
-    last = _settle_stream(node, call, attempt, reader, failure)
+    last = _settle_stream(node, call, request, attempt, reader, failure)
     if key is not None and kept is not None and reader.done and sum(map(len, kept)) <= MAX_ENTRY_BYTES:
         reply = assemble(b"".join(kept), _usage_object(call.usage))
         if reply is not None:
@@ -80,7 +85,7 @@ async def relay_stream(
 
 
 def _settle_stream(
-    node: Node, call: Call, attempt: Attempt, reader: StreamReader, failure: UpstreamFailed | None
+    node: Node, call: Call, request: ChatRequest, attempt: Attempt, reader: StreamReader, failure: UpstreamFailed | None
 ) -> bytes:
     """Turns the hold into the stream's cost; returns the bytes that tell the client how it ended."""
     if reader.usage is not None:
@@ -88,7 +93,8 @@ def _settle_stream(
     elif failure is not None:
         attempt.fail(failure, node.treasury)
     else:
-        attempt.settle(Bill(None, reader.served_model), node.treasury)
+        bill = Bill(None, reader.served_model)
+        attempt.settle_counted(request, reader.count_output(count_tokens), bill, node.treasury)
     if reader.done:
         return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), DONE_EVENT)
     call.status, call.reason = "interrupted", "stream_interrupted"

@@ -6,8 +6,9 @@ import msgspec
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
+from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
-from keeptrusts.gateway.upstream import Origin, Reply, UpstreamFailed
+from keeptrusts.gateway.upstream import Origin, Reply
 
 ANSWER_TIMEOUT_S = 15.0
 

@@ -7,12 +7,13 @@ from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.client import Client
 
 BODY_TIMEOUT_S = 60.0
+MAX_LENGTH_DIGITS = 12
 
 
 def refuse_unreadable(headers: Mapping[bytes, bytes], max_bytes: int) -> None:
     """What the headers say of the body already. Raises Refused: BODY_TOO_LARGE, INVALID_REQUEST for an encoded one."""
     announced = headers.get(b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
+    if announced is not None and (len(announced) > MAX_LENGTH_DIGITS or int(announced) > max_bytes):
         raise _too_large(max_bytes)
     if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
         raise Refused(
@@ -21,13 +22,20 @@ def refuse_unreadable(headers: Mapping[bytes, bytes], max_bytes: int) -> None:
 
 
 async def read_body(client: Client, max_bytes: int) -> bytes:
-    """A body that has not arrived whole yet. Raises Refused: BODY_TOO_LARGE or BODY_TOO_SLOW."""
+    """The body, waited for if need be. Raises Refused: BODY_TOO_LARGE, BODY_TOO_SLOW, INVALID_REQUEST when it is cut off."""
+    body = client.complete_body()
+    if body is not None:
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        return body
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             while True:
                 message = await client.receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(Reason.INVALID_REQUEST, "The client went away before its body was complete.")
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > max_bytes:

@@ -6,9 +6,10 @@ from typing import Protocol
 
 from keeptrusts.core.providers.openai import CHAT_PATH, VENDOR_BASE_URL
 from keeptrusts.core.routing.target import Target
+from keeptrusts.gateway.exchange import Exchange, UpstreamFailed
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.simulation import SimulatedTarget
-from keeptrusts.gateway.upstream import Exchange, Origin, UpstreamFailed
+from keeptrusts.gateway.upstream import Origin
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 

@@ -7,29 +7,20 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
 from msgspec import Struct
 
+from keeptrusts.gateway.exchange import Exchange, UpstreamFailed
+
 MAX_CONNECTIONS = 2_000
-MAX_WHOLE_BYTES = 64 * 1024 * 1024
-PAUSE_READING_BYTES = 256 * 1024
 SWEEP_S = 0.5
 
-_FRAMING = re.compile(rb"\r\n(?i:content-length: (\d+)(?=\r)|content-length|transfer-encoding|connection)")
+_FRAMING = re.compile(rb"\r\n(?i:content-length: (\d{1,12})(?=\r)|content-length|transfer-encoding|connection)")
 """The headers that say where an answer ends: one group, empty for all but a plain length."""
-
-
-class UpstreamFailed(Exception):
-    """The exchange did not come to its end. ``sent`` False: the provider can't have seen the request."""
-
-    def __init__(self, message: str, *, sent: bool, timed_out: bool = False) -> None:
-        super().__init__(message)
-        self.sent = sent
-        self.timed_out = timed_out
 
 
 class Reply(Struct):
@@ -38,119 +29,6 @@ class Reply(Struct):
     status: int
     headers: dict[bytes, bytes]
     body: bytes
-
-
-class Exchange:
-    """One request on its way: its answer's head and body as they arrive, and who waits for them.
-
-    A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
-    """
-
-    status = 0
-    head_complete = False
-    complete = False
-    sent = False
-    deadline = 0.0
-    _queued = 0
-    _failure: UpstreamFailed | None = None
-    _waiter: asyncio.Future[None] | None = None
-    _connection: "_Connection | None" = None
-    _arrival: asyncio.Future[bytes] | None = None
-
-    def __init__(self, request: tuple[bytes, ...], whole: bool) -> None:
-        self.request = request
-        self.whole_only = whole
-        self.headers: dict[bytes, bytes] = {}
-        self._chunks: list[bytes] = []
-
-    async def head(self) -> None:
-        """Waits for status and headers."""
-        while not (self.head_complete or self.complete):
-            if self._failure is not None:
-                raise self._failure
-            await self._wait()
-
-    def whole(self) -> Awaitable[bytes]:
-        """The complete body, to wait for. Raises UpstreamFailed there."""
-        arrival = self._arrival = asyncio.get_running_loop().create_future()
-        if self.complete:
-            arrival.set_result(b"".join(self._chunks))
-        elif self._failure is not None:
-            arrival.set_exception(self._failure)
-        return arrival
-
-    async def read(self) -> bytes:
-        """The next bytes of the body; empty at its end. Raises UpstreamFailed when it ends too early."""
-        while not self._chunks:
-            if self.complete:
-                return b""
-            if self._failure is not None:
-                raise self._failure
-            await self._wait()
-        chunks, self._chunks = self._chunks, []
-        if self._queued > PAUSE_READING_BYTES and self._connection is not None:
-            self._connection.resume()
-        self._queued = 0
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
-
-    def begin(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Status and headers arrived."""
-        self.status = status
-        self.headers = headers
-        self.head_complete = True
-        self._wake()
-
-    def finish(self) -> None:
-        """The whole answer arrived."""
-        self.complete = True
-        if self._arrival is not None:
-            if not self._arrival.done():
-                self._arrival.set_result(b"".join(self._chunks))
-        else:
-            self._wake()
-
-    def fail(self, failure: BaseException) -> None:
-        """The exchange is over without a complete answer."""
-        if self.complete or self._failure is not None:
-            return
-        if not isinstance(failure, UpstreamFailed):
-            failure = UpstreamFailed(str(failure), sent=self.sent)
-        self._failure = failure
-        if self._arrival is not None:
-            if not self._arrival.done():
-                self._arrival.set_exception(failure)
-        else:
-            self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def attach(self, connection: "_Connection") -> None:
-        """The connection that carries the exchange."""
-        self._connection = connection
-
-    def take(self, data: bytes) -> None:
-        """Body bytes arrived."""
-        self._chunks.append(data)
-        self._queued += len(data)
-        if self.whole_only:
-            if self._queued > MAX_WHOLE_BYTES:
-                self.fail(UpstreamFailed(f"the answer is larger than {MAX_WHOLE_BYTES} bytes", sent=True))
-                self.abandon()
-            return
-        if self._queued > PAUSE_READING_BYTES and self._connection is not None:
-            self._connection.pause()
-        self._wake()
-
-    def abandon(self) -> None:
-        """Nobody wants the rest: the connection can't be used again."""
-        if not self.complete and self._connection is not None:
-            self._connection.abort()
 
 
 class _Connection(asyncio.Protocol):
@@ -205,7 +83,7 @@ class _Connection(asyncio.Protocol):
         if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
             return False
         framing = _FRAMING.findall(data, 0, end + 2)
-        if len(framing) != 1 or not framing[0].isdigit() or end + 4 + int(framing[0]) != len(data):
+        if len(framing) != 1 or not framing[0] or end + 4 + int(framing[0]) != len(data):
             return False
         exchange.begin(200, {})
         exchange.take(data[end + 4 :])

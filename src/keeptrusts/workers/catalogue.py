@@ -66,9 +66,7 @@ class Entry:
 
 def compile_catalogue(providers: "list[Provider]", today: date) -> list[Entry]:
     """Every price that can be said exactly: what holds today, and what is announced for later."""
-    return [
-        entry for provider in providers if provider.id in PROVIDERS for entry in compile_provider(provider, today)
-    ]
+    return [entry for provider in providers if provider.id in PROVIDERS for entry in compile_provider(provider, today)]
 
 
 def compile_provider(provider: "Provider", today: date) -> Iterator[Entry]:
@@ -77,8 +75,7 @@ def compile_provider(provider: "Provider", today: date) -> Iterator[Entry]:
         try:
             versions = list(versions_of(model, today))
             entries = [
-                Entry(price_of(PROVIDERS[provider.id], name, model, rates), starts)
-                for starts, rates in versions
+                Entry(price_of(PROVIDERS[provider.id], name, model, rates), starts) for starts, rates in versions
             ]
         except (Inexact, BadAmount):
             continue

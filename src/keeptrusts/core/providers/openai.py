@@ -1,7 +1,7 @@
 """The OpenAI dialect: where its requests go, and what its answers say they cost."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -80,9 +80,43 @@ def _buckets(usage: _Usage) -> Usage | None:
     )
 
 
+SAMPLE_BYTES = 32 * 1024
+"""How much of a stream is kept to count its tokens by, should the provider not say them."""
+
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = b"[DONE]"
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
+
+
+class _Delta(Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Said(Struct, frozen=True):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+
+
+class _Speech(Struct, frozen=True):
+    choices: list[_Said] | None = None
+
+
+_decode_speech = msgspec.json.Decoder(_Speech).decode
+
+
+def spoken_texts(payload: bytes) -> list[str]:
+    """What the model says in a whole answer or in one event of a stream."""
+    try:
+        choices = _decode_speech(payload).choices or []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    said = [part for choice in choices for part in (choice.delta, choice.message) if part is not None]
+    return [text for part in said for text in (part.reasoning_content, part.content) if text]
+
+
+def _delta_texts(line: bytes) -> list[str]:
+    return spoken_texts(line[5:]) if line.startswith(b"data:") else []
 
 
 class StreamReader:
@@ -92,17 +126,34 @@ class StreamReader:
     always kept back, so that the caller can settle before the client learns that the answer is complete.
     """
 
-    __slots__ = ("_carry", "_show_usage", "done", "served_model", "usage")
+    __slots__ = ("_carry", "_relayed_bytes", "_sample", "_sample_bytes", "_show_usage", "done", "served_model", "usage")
 
     def __init__(self, show_usage: bool) -> None:
         self._carry = b""
         self._show_usage = show_usage
+        self._sample: list[bytes] = []
+        self._sample_bytes = 0
+        self._relayed_bytes = 0
         self.done = False
         self.usage: Usage | None = None
         self.served_model: str | None = None
 
     def feed(self, data: bytes) -> bytes:
         """The part of ``data`` (and of what was carried over) that is whole events and may be relayed."""
+        block = self._whole_events(data)
+        self._relayed_bytes += len(block)
+        if self._sample_bytes < SAMPLE_BYTES:
+            self._sample.append(block)
+            self._sample_bytes += len(block)
+        return block
+
+    def count_output(self, count_tokens: Callable[[str], int]) -> int:
+        """The tokens of what was relayed: counted in the sample, and extended in proportion to the rest."""
+        texts = [text for line in b"".join(self._sample).split(b"\n") for text in _delta_texts(line)]
+        counted = count_tokens("".join(texts)) if texts else 0
+        return -(-counted * self._relayed_bytes // max(1, self._sample_bytes))
+
+    def _whole_events(self, data: bytes) -> bytes:
         if self._carry:
             data = self._carry + data
         end = data.rfind(b"\n\n") + 2

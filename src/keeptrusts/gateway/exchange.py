@@ -1,0 +1,143 @@
+"""One request on its way to a provider: its answer's head and body as they arrive, and who waits for them."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Protocol
+
+MAX_WHOLE_BYTES = 64 * 1024 * 1024
+PAUSE_READING_BYTES = 256 * 1024
+
+
+class Carrier(Protocol):
+    """The connection that an exchange runs on."""
+
+    def pause(self) -> None:
+        """Stops reading."""
+
+    def resume(self) -> None:
+        """Reads again."""
+
+    def abort(self) -> None:
+        """Drops the connection."""
+
+
+class UpstreamFailed(Exception):
+    """The exchange did not come to its end. ``sent`` False: the provider can't have seen the request."""
+
+    def __init__(self, message: str, *, sent: bool, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.timed_out = timed_out
+
+
+class Exchange:
+    """One request on its way: its answer's head and body as they arrive, and who waits for them.
+
+    A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
+    """
+
+    status = 0
+    head_complete = False
+    complete = False
+    sent = False
+    deadline = 0.0
+    _queued = 0
+    _failure: UpstreamFailed | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _connection: Carrier | None = None
+    _arrival: asyncio.Future[bytes] | None = None
+
+    def __init__(self, request: tuple[bytes, ...], whole: bool) -> None:
+        self.request = request
+        self.whole_only = whole
+        self.headers: dict[bytes, bytes] = {}
+        self._chunks: list[bytes] = []
+
+    async def head(self) -> None:
+        """Waits for status and headers."""
+        while not (self.head_complete or self.complete):
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+
+    def whole(self) -> Awaitable[bytes]:
+        """The complete body, to wait for. Raises UpstreamFailed there."""
+        arrival = self._arrival = asyncio.get_running_loop().create_future()
+        if self.complete:
+            arrival.set_result(b"".join(self._chunks))
+        elif self._failure is not None:
+            arrival.set_exception(self._failure)
+        return arrival
+
+    async def read(self) -> bytes:
+        """The next bytes of the body; empty at its end. Raises UpstreamFailed when it ends too early."""
+        while not self._chunks:
+            if self.complete:
+                return b""
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+        chunks, self._chunks = self._chunks, []
+        if self._queued > PAUSE_READING_BYTES and self._connection is not None:
+            self._connection.resume()
+        self._queued = 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def begin(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """Status and headers arrived."""
+        self.status = status
+        self.headers = headers
+        self.head_complete = True
+        self._wake()
+
+    def finish(self) -> None:
+        """The whole answer arrived."""
+        self.complete = True
+        if self._arrival is not None:
+            if not self._arrival.done():
+                self._arrival.set_result(b"".join(self._chunks))
+        else:
+            self._wake()
+
+    def fail(self, failure: BaseException) -> None:
+        """The exchange is over without a complete answer."""
+        if self.complete or self._failure is not None:
+            return
+        if not isinstance(failure, UpstreamFailed):
+            failure = UpstreamFailed(str(failure), sent=self.sent)
+        self._failure = failure
+        if self._arrival is not None:
+            if not self._arrival.done():
+                self._arrival.set_exception(failure)
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def attach(self, connection: Carrier) -> None:
+        """The connection that carries the exchange."""
+        self._connection = connection
+
+    def take(self, data: bytes) -> None:
+        """Body bytes arrived."""
+        self._chunks.append(data)
+        self._queued += len(data)
+        if self.whole_only:
+            if self._queued > MAX_WHOLE_BYTES:
+                self.fail(UpstreamFailed(f"the answer is larger than {MAX_WHOLE_BYTES} bytes", sent=True))
+                self.abandon()
+            return
+        if self._queued > PAUSE_READING_BYTES and self._connection is not None:
+            self._connection.pause()
+        self._wake()
+
+    def abandon(self) -> None:
+        """Nobody wants the rest: the connection can't be used again."""
+        if not self.complete and self._connection is not None:
+            self._connection.abort()

@@ -1,0 +1,82 @@
+"""What a batch does to leases and periods: pure sums that lose nothing and never refuse the truth."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeptrusts.core.ledger.posting import LeaseBook, LeaseMovement, lease_movements, move_lease, settled_attempts
+from keeptrusts.core.ledger.records import Close, CloseLease, Return
+from tests.ledger_node import attempt, event
+
+money = st.integers(0, 10**12)
+
+
+@st.composite
+def books(draw: st.DrawFn) -> LeaseBook:
+    granted = draw(money)
+    settled = draw(st.integers(0, granted))
+    return LeaseBook(
+        "lse_1", "node_1", "wal_1", granted, settled, draw(st.integers(0, granted - settled)), closed=False
+    )
+
+
+movements = st.builds(LeaseMovement, settled=money, returned=money, closed=st.booleans(), suspended=st.booleans())
+
+
+@given(books(), movements)
+def test_nothing_is_lost_and_nothing_is_made(lease: LeaseBook, movement: LeaseMovement) -> None:
+    """L1: what leaves ``leased`` is posted, in suspense, or free again; all spend is posted or an overrun."""
+    after, moved = move_lease(lease, movement)
+    assert moved.posted + moved.overrun == movement.settled
+    assert -moved.leased == lease.remainder - after.remainder
+    freed = -moved.leased - moved.posted - moved.suspense
+    assert freed >= 0
+    assert after.settled - lease.settled == moved.posted
+    assert after.returned - lease.returned == freed + moved.suspense
+    assert 0 <= after.remainder <= lease.remainder
+    assert after.granted == lease.granted
+
+
+@given(books(), movements)
+def test_closing_leaves_nothing_leased(lease: LeaseBook, movement: LeaseMovement) -> None:
+    after, moved = move_lease(lease, movement)
+    if movement.closed:
+        assert (after.remainder, after.closed) == (0, True)
+    if movement.suspended and movement.closed:
+        assert moved.leased + moved.posted + moved.suspense == 0, "nobody can prove it unspent, so none of it is free"
+
+
+@given(books(), movements, movements)
+def test_an_overrun_needs_a_lease_that_has_no_more(
+    lease: LeaseBook, first: LeaseMovement, second: LeaseMovement
+) -> None:
+    for movement in (first, second):
+        after, moved = move_lease(lease, movement)
+        if moved.overrun:
+            assert moved.posted == lease.remainder
+        lease = after
+
+
+def test_a_batch_is_summed_by_lease() -> None:
+    found = lease_movements(
+        [
+            Close("evt_1", attempt("lse_1", 5, number=1)),
+            event("evt_1", (attempt("lse_1", 5, number=1), attempt("lse_2", 7, number=2))),
+            event("evt_2", (attempt(None, 100),)),
+            event("evt_3"),
+            Return("lse_2", 4),
+            Return("lse_2", 1),
+            CloseLease("lse_3", "team_a"),
+        ]
+    )
+    assert found == {
+        "lse_1": LeaseMovement(settled=5),
+        "lse_2": LeaseMovement(settled=7, returned=5),
+        "lse_3": LeaseMovement(closed=True, team_id="team_a"),
+    }
+
+
+def test_an_event_settles_only_the_attempts_that_had_no_record_of_their_own() -> None:
+    tries = tuple(attempt("lse_1", n, number=n) for n in (1, 2, 3))
+    assert settled_attempts(event("evt_1", tries)) == tries[2:]
+    assert settled_attempts(event("evt_1", tries, settles=0)) == ()
+    assert settled_attempts(Return("lse_1", 1)) == ()
