@@ -84,7 +84,7 @@ STATUSES: Mapping[CallStatus, str] = {
 
 SOURCES: Mapping[UsageSource, str] = {
     UsageSource.PROVIDER: "The provider said so.",
-    UsageSource.COUNTED: "Counted by the gateway. Not used in this version.",
+    UsageSource.COUNTED: "Counted by the gateway: the answer was complete, but the provider did not say what it used.",
     UsageSource.WORST_CASE: "Nobody knows: the hold was posted as the cost.",
     UsageSource.NONE: "Nothing was used.",
 }
