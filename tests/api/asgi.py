@@ -1,5 +1,6 @@
 """Speaks HTTP to an ASGI application without a socket: exact JSON in and out."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +75,9 @@ class Caller:
         status, answered, parts = 0, {}, []
 
         async def receive() -> Any:
-            return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+            if not incoming:
+                await asyncio.Event().wait()  # this client never hangs up
+            return incoming.pop(0)
 
         async def send(message: Any) -> None:
             nonlocal status, answered

@@ -364,6 +364,16 @@ async def test_a_long_csv_says_where_it_goes_on(admin: Caller, calls: Calls) -> 
     assert "x-next-cursor" not in rest.headers
 
 
+async def test_a_csv_without_a_limit_has_everything(
+    admin: Caller, node: LedgerNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keeptrusts.control.event_query.LIMIT_MAX", 4)
+    node.write(*(event(f"evt_{number:02}", at_ns=node.tools.clock.unix_ns()) for number in range(11)))
+    await node.ship()
+    answer = await admin.get("/v1/events", format="csv", fields="id")
+    assert answer.text.split("\r\n") == ["id", *(f"evt_{number:02}" for number in range(10, -1, -1)), ""]
+
+
 async def test_fields_narrow_json_too(admin: Caller, calls: Calls) -> None:
     await calls.add("evt_1")
     answer = await admin.get("/v1/events", fields="team,provider,model,cost,timestamp")

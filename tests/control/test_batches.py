@@ -273,6 +273,20 @@ async def test_a_node_cannot_touch_another_nodes_lease(store: LedgerStore, tools
     assert (await account(store, wallet, "monthly", tools.now())).posted == 500
 
 
+async def test_spend_of_a_lease_that_the_store_never_granted_is_posted_outside_of_any(
+    store: LedgerStore, tools: Tools
+) -> None:
+    """The store was restored from a backup that is older than the grant: what was spent is still true."""
+    wallet = await fund(store, monthly=1_000)
+    node = LedgerNode(store, tools)
+    await node.settle("evt_1", "lse_lost", 30)
+    node.write(CloseLease("lse_lost", "team_a"))
+    await node.ship()
+    await node.settle("evt_2", "lse_lost", 5)
+    now = await account(store, wallet, "monthly", tools.now())
+    assert (now.unleased, now.posted, now.leased, now.available) == (35, 0, 0, 965)
+
+
 async def test_unenforced_spend_is_seen_in_the_wallet(store: LedgerStore, tools: Tools) -> None:
     """A gateway that holds nothing still spends the team's money."""
     wallet = await fund(store, monthly=1_000)

@@ -99,10 +99,12 @@ class _Posting:
         self._movements = lease_movements(placed.record for placed in records)
         for lease_id in sorted(self._movements):
             lease = await self._ledger.leases.find(lease_id)
-            # A lease that another node holds is none of this node's business, whatever its journal says.
-            if lease is not None and lease.node_id == self._terms.node_id:
+            lines = await self._ledger.leases.lines(lease_id)
+            # Another node's lease is none of this node's business, whatever its journal says; one without periods was
+            # closed before it was granted: what a journal says it spent is posted outside of any lease.
+            if lease is not None and lease.node_id == self._terms.node_id and lines:
                 self._leases[lease_id] = lease
-                self._lines[lease_id] = await self._ledger.leases.lines(lease_id)
+                self._lines[lease_id] = lines
         for placed in records:
             if isinstance(placed.record, Event) and self._unheld_nanos(placed.record):
                 await self._load_accounts(placed.record)

@@ -22,12 +22,14 @@ ASKING = ("aggregate", "group_by", "interval")
 PARAMETERS: tuple[str, ...] = (*FILTERS, *OTHER, *ASKING)
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
-CSV_LIMIT_MAX = 100_000
 VALUE_MAX = 500
 
 
 class EventQuery(Struct, frozen=True):
-    """A checked query. ``equals`` and ``team`` are as written: names are not looked up yet. ``question`` None: a list."""
+    """A checked query. ``equals`` and ``team`` are as written: names are not looked up yet. ``question`` None: a list.
+
+    ``whole``: every page is wanted in one answer, ``limit`` rows at a time.
+    """
 
     equals: dict[str, str]
     team: str | None
@@ -35,6 +37,7 @@ class EventQuery(Struct, frozen=True):
     since_ns: int
     until_ns: int
     limit: int
+    whole: bool
     cursor: int | None
     newest_first: bool
     csv: bool
@@ -56,7 +59,8 @@ def read_query(given: Mapping[str, str], now: datetime) -> EventQuery:
         type=TYPES[_one_of(given, "type", tuple(TYPES))],
         since_ns=_instant(given, "since", 0, now),
         until_ns=_instant(given, "until", END_OF_TIME_NS, now),
-        limit=_limit(given, csv),
+        limit=_limit(given, LIMIT_MAX if csv else LIMIT_DEFAULT),
+        whole=csv and "limit" not in given,
         cursor=_cursor(given),
         newest_first=_one_of(given, "order", ORDERS) == "desc",
         csv=csv,
@@ -82,11 +86,10 @@ def _instant(given: Mapping[str, str], name: str, default_ns: int, now: datetime
     return min(max(0, ms) * NANOS_PER_MS, END_OF_TIME_NS)
 
 
-def _limit(given: Mapping[str, str], csv: bool) -> int:
-    most = CSV_LIMIT_MAX if csv else LIMIT_MAX
-    text = given.get("limit", str(most if csv else LIMIT_DEFAULT))
-    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and 1 <= int(text) <= most):
-        raise invalid(f"limit is a whole number from 1 to {most}, not {text!r}")
+def _limit(given: Mapping[str, str], default: int) -> int:
+    text = given.get("limit", str(default))
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and 1 <= int(text) <= LIMIT_MAX):
+        raise invalid(f"limit is a whole number from 1 to {LIMIT_MAX}, not {text!r}")
     return int(text)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from keeptrusts.core.refusal import Refused
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.refusals import error_body, error_lines, status_of
 
 MAX_REQUEST_ID_BYTES = 128
@@ -80,18 +81,38 @@ class Client:
 
     async def whole(self, status: int, lines: bytes, body: bytes) -> None:
         """Sends a complete answer."""
+        if self._cycle is not None:
+            self._write_whole((status, lines, body))
+            return
+        lines += b"x-request-id: %b\r\ncontent-length: %d\r\n" % (self.request_id.encode(), len(body))
+        await self._send({"type": "http.response.start", "status": status, "headers": _split(lines)})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def whole_when_written(self, journal: Journal, lines: bytes, body: bytes) -> None:
+        """Sends a complete good answer as soon as the journal holds what was appended to it: it implies the call's row.
+
+        Raises JournalFailed only where the answer can't be left to the journal; else the client is told there.
+        """
+        if self._cycle is not None:
+            journal.then(self._write_whole, (200, lines, body), self._write_failure)
+            return
+        await journal.written()
+        await self.whole(200, lines, body)
+
+    def _write_whole(self, answer: tuple[int, bytes, bytes]) -> None:
+        status, lines, body = answer
         cycle = self._cycle
-        lines += b"x-request-id: %b\r\n" % self.request_id.encode()
-        if cycle is None:
-            headers = [*_split(lines), (b"content-length", b"%d" % len(body))]
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body})
-        elif not cycle.disconnected:
-            cycle.transport.write(
-                b"%b%b%bcontent-length: %d\r\n\r\n%b"
-                % (_STATUS_LINES[status], self._our_lines(cycle), lines, len(body), body)
-            )
-            self._over(cycle)
+        if self._gone(cycle):
+            return
+        cycle.transport.write(
+            b"%b%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
+            % (_STATUS_LINES[status], self._our_lines(cycle), lines, self.request_id.encode(), len(body), body)
+        )
+        self._over(cycle)
+
+    def _write_failure(self, failure: BaseException) -> None:
+        refused = Refused(Reason.JOURNAL_FAILED, f"This gateway can't record calls now: {failure}")
+        self._write_whole((status_of(refused), error_lines(refused), error_body(refused)))
 
     async def begin(self, lines: bytes) -> None:
         """Begins a chunked answer."""
@@ -99,7 +120,7 @@ class Client:
         lines += b"x-request-id: %b\r\n" % self.request_id.encode()
         if cycle is None:
             await self._send({"type": "http.response.start", "status": 200, "headers": _split(lines)})
-        elif not cycle.disconnected:
+        elif not self._gone(cycle):
             cycle.transport.write(
                 b"%b%b%btransfer-encoding: chunked\r\n\r\n" % (_STATUS_LINES[200], self._our_lines(cycle), lines)
             )
@@ -112,7 +133,7 @@ class Client:
             return
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()
-        if not cycle.disconnected:
+        if not self._gone(cycle):
             cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     async def end(self, data: bytes) -> None:
@@ -120,9 +141,13 @@ class Client:
         cycle = self._cycle
         if cycle is None:
             await self._send({"type": "http.response.body", "body": data})
-        elif not cycle.disconnected:
+        elif not self._gone(cycle):
             cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
             self._over(cycle)
+
+    @staticmethod
+    def _gone(cycle: Any) -> bool:
+        return bool(cycle.disconnected or cycle.transport.is_closing())
 
     @staticmethod
     def _our_lines(cycle: Any) -> bytes:

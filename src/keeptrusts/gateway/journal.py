@@ -5,6 +5,7 @@ Whoever holds the directory's lock is the only one who may spend the node's leas
 
 import asyncio
 import fcntl
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keeptrusts.core.ledger.journal_format import GENESIS, encode_group
+
+log = logging.getLogger("keeptrusts::gateway")
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 LOCK_NAME = "lock"
@@ -175,8 +178,12 @@ class Journal:
         then: list[tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]],
         waiting: asyncio.Future[None] | None,
     ) -> None:
-        for action, argument, _ in then:
-            action(argument)
+        for action, argument, on_failure in then:
+            try:
+                action(argument)
+            except Exception as error:  # one call's trouble must not keep the others' answers
+                log.exception("What followed a journal write failed")
+                on_failure(error)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
         if self.on_written is not None:

@@ -45,8 +45,7 @@ async def relay_whole(
     if key is not None:
         _keep(node, call, attempt, key, content)
     node.journal.append(encode_record(call.event(node.loop.time())))
-    await node.journal.written()
-    await client.whole(200, _lines(call, attempt, permit, node), content)
+    await client.whole_when_written(node.journal, _lines(call, attempt, permit, node), content)
     return True
 
 

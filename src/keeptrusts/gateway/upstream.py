@@ -51,7 +51,7 @@ class _Connection(asyncio.Protocol):
     def start(self, exchange: Exchange) -> None:
         """Writes the request; the answer goes to ``exchange``."""
         exchange.attach(self)
-        if self.lost:
+        if self.lost or self._transport.is_closing():
             exchange.fail(UpstreamFailed("the connection was closed before the request was sent", sent=False))
             return
         self._exchange = exchange

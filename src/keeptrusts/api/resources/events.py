@@ -1,19 +1,22 @@
 """``/v1/events``: the ledger of calls, as a list, as CSV, and as sums."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from keeptrusts.api.access import TheControl
 from keeptrusts.api.errors import bad_request
 from keeptrusts.api.exact_json import answer
 from keeptrusts.api.shapes import Usd
 from keeptrusts.control import events
+from keeptrusts.control.context import Control
 from keeptrusts.control.event_query import FORMATS, ORDERS, PARAMETERS, TYPES, EventQuery, read_query
 from keeptrusts.core.metering.aggregates import QUESTIONS
-from keeptrusts.core.metering.csv_text import DEFAULT_FIELDS, csv_text
+from keeptrusts.core.metering.csv_text import DEFAULT_FIELDS, csv_lines, csv_text
 from keeptrusts.core.metering.dimensions import GROUP_NAMES, INTERVALS
 from keeptrusts.core.metering.instants import FORMS
 from keeptrusts.core.metering.rendering import FIELD_NAMES, chosen, told
@@ -26,7 +29,7 @@ WORDS: dict[str, str] = {
     "type": f"One of {', '.join(TYPES)}; call when left out.",
     "since": f"From when: {FORMS}.",
     "until": "Until when, not included; written as since.",
-    "limit": "Rows in one answer.",
+    "limit": "Rows in one answer; a CSV without it has all of them.",
     "cursor": "The next_cursor of the answer before.",
     "order": f"Of recording: {' or '.join(ORDERS)}.",
     "format": " or ".join(FORMATS),
@@ -107,8 +110,11 @@ async def list_events(request: Request, control: TheControl) -> Response:
         found = await events.ask(control, query, query.question)
         return _sums_csv(found, query.question.rows) if query.csv else answer(found)
     page = await events.list_events(control, query)
+    if query.csv and query.whole:
+        return StreamingResponse(_pages_csv(control, query, page), media_type=CSV_TYPE)
     if query.csv:
-        return _list_csv(page, query)
+        fields = query.fields or DEFAULT_FIELDS
+        return _csv(csv_text(fields, _cells(page, fields)), page.next_cursor)
     if query.fields is None:
         rows = [told(numbered.row, page.names) for numbered in page.rows]
     else:
@@ -116,10 +122,18 @@ async def list_events(request: Request, control: TheControl) -> Response:
     return answer({"events": rows, "next_cursor": page.next_cursor})
 
 
-def _list_csv(page: events.EventPage, query: EventQuery) -> Response:
+async def _pages_csv(control: Control, query: EventQuery, page: events.EventPage) -> AsyncIterator[str]:
+    """The whole list, a page at a time, so that no export is held in memory."""
     fields = query.fields or DEFAULT_FIELDS
-    text = csv_text(fields, (chosen(numbered.row, page.names, fields) for numbered in page.rows))
-    return _csv(text, page.next_cursor)
+    yield csv_text(fields, _cells(page, fields))
+    while page.next_cursor is not None:
+        query = msgspec.structs.replace(query, cursor=int(page.next_cursor))
+        page = await events.list_events(control, query)
+        yield csv_lines(fields, _cells(page, fields))
+
+
+def _cells(page: events.EventPage, fields: Sequence[str]) -> list[dict[str, Any]]:
+    return [chosen(numbered.row, page.names, fields) for numbered in page.rows]
 
 
 def _sums_csv(found: dict[str, Any], rows: str | None) -> Response:

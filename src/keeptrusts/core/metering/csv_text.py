@@ -38,9 +38,12 @@ DEFAULT_FIELDS = (
 
 def csv_text(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A heading and a line per row, each ended by CR LF."""
-    lines = [",".join(map(_quoted, fields))]
-    lines += [",".join(_quoted(cell(row.get(field))) for field in fields) for row in rows]
-    return "".join(f"{line}\r\n" for line in lines)
+    return ",".join(map(_quoted, fields)) + "\r\n" + csv_lines(fields, rows)
+
+
+def csv_lines(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A line per row, without the heading."""
+    return "".join(",".join(_quoted(cell(row.get(field))) for field in fields) + "\r\n" for row in rows)
 
 
 def cell(value: Any) -> str:
