@@ -115,20 +115,11 @@ class Attempt:
         target = edition.targets[hop.target.id]
         self.answer = target.send(body, call.request_id.encode(), not request.stream, journal)
 
-    def settle(self, bill: Bill, treasury: Treasury) -> None:
-        """The provider answered, and its usage decides the cost."""
-        assert bill.usage is not None
-        self._settle(bill.usage, UsageSource.PROVIDER, bill.served_model, treasury)
-
-    def settle_counted(self, request: ChatRequest, output_tokens: int, bill: Bill, treasury: Treasury) -> None:
-        """The provider answered whole but does not say what it used: our own count decides, and the row says so."""
-        usage = Usage(input=_counted_input(request), output=output_tokens)
-        self._settle(usage, UsageSource.COUNTED, bill.served_model, treasury)
-
-    def _settle(self, usage: Usage, source: UsageSource, served_model: str | None, treasury: Treasury) -> None:
+    def settle(self, bill: Bill, usage: Usage, source: UsageSource, treasury: Treasury) -> None:
+        """The provider answered: ``usage``, its own figures or our count of what it said, decides the cost."""
         cost = 0 if self.price is None else cost_nanos(self.price, usage)
         self._end("settled", cost, usage, source, 200, None, treasury)
-        self._call.served_model = served_model
+        self._call.served_model = bill.served_model
 
     def void(self, reason: str, treasury: Treasury, status: int | None = None) -> None:
         """Nothing was billed: the hold goes back whole."""
@@ -190,6 +181,11 @@ class Attempt:
         """Another attempt follows: this one's end gets a record of its own."""
         journal.append(encode_record(Close(self._call.call_id, self._call.attempts[-1])))
         self._call.settles = 0
+
+
+def counted_usage(request: ChatRequest, output_tokens: int) -> Usage:
+    """Our own count, for an answer that came whole but does not say what it used."""
+    return Usage(input=_counted_input(request), output=output_tokens)
 
 
 def _counted_input(request: ChatRequest) -> int:

@@ -66,10 +66,6 @@ class Client:
         cycle.body = bytearray()
         return body
 
-    def announced_body(self) -> bytes | None:
-        """``complete_body`` of a request whose headers said how long it is, and were judged by that."""
-        return self.complete_body() if b"content-length" in self.headers else None
-
     async def receive(self) -> dict[str, Any]:
         """The next ASGI message."""
         message: dict[str, Any] = await self._receive()
@@ -93,7 +89,8 @@ class Client:
 
         Raises JournalFailed only where the answer can't be left to the journal; else the client is told there.
         """
-        if self._cycle is not None:
+        if self._receive is None:
+            # Nobody but the journal waits for this answer: a request of the short way has no application to end.
             journal.then(self._write_whole, (200, lines, body), self._write_failure)
             return
         await journal.written()

@@ -17,14 +17,15 @@ from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.refusals import error_body, error_lines
 
 REQUEST_LINE = b"POST /v1/chat/completions HTTP/1.1\r\n"
+LINE_BYTES = len(REQUEST_LINE)
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HELD_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 60.0
 MAX_NAMES = 1_000
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-MAX_LENGTH_DIGITS = 12
-_NOT_HERE = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
+_LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: (\d{1,12})\r\n")
+_NOT_HERE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
 
 _lower_names: dict[bytes, bytes] = {}
 """Header names that were checked before, and their lower-case form; bounded."""
@@ -34,17 +35,44 @@ class Incomplete(Exception):
     """The head is fine, but its body has not arrived whole."""
 
 
-def split_request(data: bytes) -> tuple[dict[bytes, bytes], bytes] | None:
-    """Headers and body of a request that is exactly one whole message; None when it is for the parser.
+class HeadReader:
+    """Reads the heads of one connection's requests. A client sends the same one each time, but for its body's length:
+    what was read and checked before is not read again."""
 
-    Raises Incomplete when only the end of the body is missing.
-    """
-    end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
-    if end < 0:
+    __slots__ = ("_block", "_headers")
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._headers: dict[bytes, bytes] = {}
+
+    def split(self, data: bytes) -> tuple[dict[bytes, bytes], bytes] | None:
+        """Headers (but the length) and body of a request that is exactly one whole message; None: it is for the parser.
+
+        Raises Incomplete when only the end of the body is missing.
+        """
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
+        length = _LENGTH.search(data, LINE_BYTES - 2, end + 2) if end >= 0 else None
+        if length is None:
+            return None
+        block = data[LINE_BYTES : length.start() + 2] + data[length.end() : end + 2]
+        if block != self._block:
+            headers = read_head(block)
+            if headers is None:
+                return None
+            self._block, self._headers = block, headers
+        size = int(length[1])
+        missing = end + 4 + size - len(data)
+        if missing == 0:
+            return self._headers, data[end + 4 :]
+        if missing > 0 and size <= MAX_HELD_BYTES:
+            raise Incomplete
         return None
-    block = data[len(REQUEST_LINE) : end]
-    lines = block.split(b"\r\n")
-    if block.count(b"\n") != len(lines) - 1 or block.count(b"\r") != len(lines) - 1 or b"\0" in block:
+
+
+def read_head(block: bytes) -> dict[bytes, bytes] | None:
+    """The headers of a block of whole header lines, names in lower case; None when the parser should judge them."""
+    lines = block.split(b"\r\n")[:-1]
+    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
         return None
     headers: dict[bytes, bytes] = {}
     for line in lines:
@@ -53,17 +81,11 @@ def split_request(data: bytes) -> tuple[dict[bytes, bytes], bytes] | None:
         if lower is None or not colon or lower in headers:
             return None
         headers[lower] = value.strip(b" \t")
-    length = headers.get(b"content-length", b"")
-    if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or b"host" not in headers:
+    if b"host" not in headers or not _NOT_HERE.isdisjoint(headers):
         return None
-    if not _NOT_HERE.isdisjoint(headers) or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+    if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
-    missing = end + 4 + int(length) - len(data)
-    if missing == 0:
-        return headers, data[end + 4 :]
-    if missing > 0 and int(length) <= MAX_HELD_BYTES:
-        raise Incomplete
-    return None
+    return headers
 
 
 def _checked_name(name: bytes) -> bytes | None:
@@ -108,6 +130,12 @@ class ShortWay(HttpToolsProtocol):
     _parsing = False
     _held_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._heads = HeadReader()
+        self.answers = 0
+        self.answers_seen = -1
+
     def data_received(self, data: bytes) -> None:
         """Bytes of one or more requests."""
         if self._parsing:
@@ -120,14 +148,13 @@ class ShortWay(HttpToolsProtocol):
             self._parse(data)
             return
         try:
-            request = split_request(data)
+            request = self._heads.split(data)
         except Incomplete:
             self._hold(data)
             return
         if request is None:
             self._parse(data)
             return
-        self._unset_keepalive_if_required()
         if self._held_timer is not None:
             self._held_timer.cancel()
             self._held_timer = None
@@ -146,6 +173,26 @@ class ShortWay(HttpToolsProtocol):
         """Answers the client."""
         raise NotImplementedError
 
+    def on_response_complete(self) -> None:
+        """An answer is complete: the next request may follow. ``close_idle`` looks after those that send none.
+
+        uvicorn starts a timer here for each request, and cancels it at the next.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.answers += 1
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
+    def close_idle(self) -> None:
+        """Closes a connection that has been answered, and silent, since the last time this was called."""
+        if self.answers == self.answers_seen and not self._busy() and not self._held:
+            self.transport.close()
+        self.answers_seen = self.answers
+
     def _parse(self, data: bytes) -> None:
         self._parsing = True
         if self._held_timer is not None:
@@ -153,7 +200,6 @@ class ShortWay(HttpToolsProtocol):
         super().data_received(data)
 
     def _hold(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         self._held = data
         if self._held_timer is None:
             self._held_timer = self.loop.call_later(BODY_TIMEOUT_S, self.transport.close)

@@ -24,7 +24,7 @@ from keeptrusts.gateway.limiting import Permit, admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import UPSTREAM
 from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
-from keeptrusts.gateway.request_body import read_body, refuse_unreadable
+from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 
 
 async def chat_completion(node: Node, client: Client) -> None:
@@ -47,9 +47,11 @@ async def chat_completion(node: Node, client: Client) -> None:
             raise refusal.again()
         rulebook = edition.rulebook
         refuse_unreadable(client.headers, rulebook.max_body_bytes)
-        body = client.announced_body()
+        body = client.complete_body()
         if body is None:
             body = await read_body(client, rulebook.max_body_bytes)
+        if len(body) > rulebook.max_body_bytes:
+            raise too_large(rulebook.max_body_bytes)
         request = parse_chat(body)
         call.asked_model, call.stream = request.model, request.stream
         lane = edition.lane(caller, request.model)

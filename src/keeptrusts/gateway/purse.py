@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from keeptrusts.core.ledger.grant import WalletView
+from keeptrusts.core.ledger.grant import GrantRequest, WalletView
 from keeptrusts.core.ledger.records import CloseLease, Return, encode_record
 
 
@@ -23,10 +23,11 @@ class Journalist(Protocol):
 class Lease:
     """A slice of one team's wallet. ``free + held + settled + returned == granted`` at every moment; nano-USD.
 
-    ``free`` may be negative after a provider billed more than its hold: the next grant fills it up.
+    ``free`` may be negative after a provider billed more than its hold: the next grant fills it up. ``ends`` is the timer
+    of its period's end.
     """
 
-    __slots__ = ("draining", "free", "granted", "held", "lease_id", "returned", "settled", "team_id")
+    __slots__ = ("draining", "ends", "free", "granted", "held", "lease_id", "returned", "settled", "team_id")
 
     def __init__(self, lease_id: str, team_id: str) -> None:
         self.lease_id = lease_id
@@ -37,32 +38,38 @@ class Lease:
         self.settled = 0
         self.returned = 0
         self.draining = False
+        self.ends: asyncio.TimerHandle | None = None
 
 
 class Waiter:
     """A call that waits for money. ``tighten`` finds a smaller hold for the same call, once, if there is one."""
 
-    __slots__ = ("deadline", "future", "hold_nanos", "tighten")
+    __slots__ = ("future", "hold_nanos", "tighten")
 
-    def __init__(
-        self, hold_nanos: int, tighten: Callable[[], int] | None, deadline: float, future: "asyncio.Future[Lease]"
-    ) -> None:
+    def __init__(self, hold_nanos: int, tighten: Callable[[], int] | None, future: "asyncio.Future[Lease]") -> None:
         self.hold_nanos = hold_nanos
         self.tighten = tighten
-        self.deadline = deadline
         self.future = future
 
 
 class Account:
-    """What the node holds of one team's wallet, and who waits for it."""
+    """What the node holds of one team's wallet, and who waits for it.
+
+    ``short``: the store has no more; ``away``: it can't say, and why. Either is believed until ``ask_again_at``.
+    ``question`` is what the store was asked and may have answered without being heard.
+    """
 
     __slots__ = (
-        "asked_at",
+        "again",
+        "answered_at",
+        "ask_again_at",
         "asking",
+        "away",
         "draining",
         "in_flight",
         "last_slice",
         "lease",
+        "question",
         "short",
         "team_id",
         "touched",
@@ -76,8 +83,12 @@ class Account:
         self.draining: dict[str, Lease] = {}
         self.waiters: deque[Waiter] = deque()
         self.asking = False
-        self.asked_at = 0.0
+        self.question: GrantRequest | None = None
+        self.answered_at = 0.0
+        self.ask_again_at = 0.0
+        self.again: asyncio.TimerHandle | None = None
         self.short = False
+        self.away: str | None = None
         self.view: WalletView | None = None
         self.last_slice = 0
         self.in_flight = 0
@@ -116,7 +127,7 @@ class Purse:
         lease.held += hold_nanos
         account.in_flight += 1
         account.touched = True
-        if lease.free * 5 < account.last_slice * 2 and not account.asking and not account.short:
+        if lease.free * 5 < account.last_slice * 2 and not (account.asking or account.short or account.away):
             self._refill(account)
         return lease
 
@@ -127,8 +138,7 @@ class Purse:
         lease.free += hold_nanos - cost_nanos
         account.in_flight -= 1
         if lease.draining:
-            if lease.held == 0:
-                self._end(account, lease)
+            self._return_free(account, lease)
         elif account.waiters:
             self.serve(account)
         if account.waiters:
@@ -156,17 +166,25 @@ class Purse:
         if lease is None:
             return
         lease.draining = True
+        if lease.ends is not None:
+            lease.ends.cancel()
         account.draining[lease.lease_id] = lease
+        self._return_free(account, lease)
+
+    def _return_free(self, account: Account, lease: Lease) -> None:
+        """What a draining lease has free goes back, journaled first; with its last hold the lease ends."""
         if lease.held == 0:
-            self._end(account, lease)
+            del account.draining[lease.lease_id]
+            self._journal.append(encode_record(CloseLease(lease.lease_id, lease.team_id)))
         elif lease.free > 0:
             self._journal.append(encode_record(Return(lease.lease_id, lease.free)))
             lease.returned += lease.free
             lease.free = 0
 
-    def _end(self, account: Account, lease: Lease) -> None:
-        account.draining.pop(lease.lease_id, None)
-        self._journal.append(encode_record(CloseLease(lease.lease_id, lease.team_id)))
+    def open_leases(self) -> list[Lease]:
+        """Every lease that the store must still hear the end of."""
+        accounts = self.accounts.values()
+        return [lease for a in accounts for lease in (*a.draining.values(), a.lease) if lease is not None]
 
     def held_nanos(self) -> dict[str, int]:
         """The holds of live calls, by team: what ``reserved`` shows."""

@@ -2,27 +2,43 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.records import LeaseIntent, encode_record
-from keeptrusts.core.money import usd
+from keeptrusts.core.money import MAX_NANOS
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.journal import Journal, JournalFailed
-from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
+from keeptrusts.gateway.link import Link, LinkDown
 from keeptrusts.gateway.purse import Account, Lease, Purse, Waiter
+from keeptrusts.gateway.shortage import (
+    ALONE,
+    AWAY,
+    REJECTED,
+    RETRY_AFTER_S,
+    SLOW,
+    crowded,
+    insufficient,
+    refusal,
+    unverifiable,
+    unwritten,
+)
 
 log = logging.getLogger("keeptrusts::gateway")
 
 REMEMBER_SHORT_S = 1.0
 """How long a refusal by the store is believed without asking again, unless the wallet changes before."""
 
+REMEMBER_AWAY_S = 0.2
+"""How long the store is taken to be out of reach without trying again."""
+
 SLICE_HOLDS = 64
 """A slice covers about so many holds of the kind at hand, so that a busy team asks rarely."""
 
 IDLE_S = 30.0
 """A lease that no call has touched for so long goes back."""
+
+LONGEST_TIMER_S = 30 * 86_400.0
 
 
 class Treasury:
@@ -34,6 +50,7 @@ class Treasury:
         self._new_id = new_id
         self._min_slice_nanos = min_slice_nanos
         self._tasks: set[asyncio.Task[None]] = set()
+        self._away_logged = False
         self.purse = Purse(journal, self.refill)
 
     async def wait(
@@ -48,26 +65,26 @@ class Treasury:
         """Holds money for a call that ``Purse.take`` could not serve at once; returns the lease and the hold taken.
 
         Raises Refused: INSUFFICIENT_BALANCE when neither the store nor calls in flight can cover it in time,
-        BUDGET_UNVERIFIABLE when the store can't be asked.
+        BUDGET_UNVERIFIABLE when the store can't be asked, JOURNAL_FAILED when the question can't be journaled.
         """
         if self._link is None:
-            raise Refused(Reason.BUDGET_UNVERIFIABLE, "This gateway has no control plane to ask for budget.")
+            raise unverifiable(ALONE)
         if len(account.waiters) >= bound:
-            raise Refused(
-                Reason.BUDGET_UNVERIFIABLE,
-                f"More than {bound} calls of this team are waiting for budget: try again in a moment.",
-            )
+            raise crowded(bound)
         loop = asyncio.get_running_loop()
-        waiter = Waiter(hold_nanos, tighten, loop.time() + wait_s, loop.create_future())
+        waiter = Waiter(hold_nanos, tighten, loop.create_future())
         account.waiters.append(waiter)
         account.touched = True
-        self.refill(account)
         timer = loop.call_later(wait_s, self._give_up, account, waiter)
         try:
+            self.refill(account)
             lease = await waiter.future
         except Refused as refused:
             if refused.reason is Reason.INSUFFICIENT_BALANCE:
-                raise insufficient(account, waiter.hold_nanos, group) from None
+                raise insufficient(account, waiter.hold_nanos, group, refused.retry_after_s) from None
+            raise
+        except asyncio.CancelledError:
+            self._leave(account, waiter)
             raise
         finally:
             timer.cancel()
@@ -77,105 +94,185 @@ class Treasury:
         """Asks the store for more, unless it is being asked or has just said that there is nothing."""
         if account.asking or self._link is None:
             return
-        if account.short:
-            if asyncio.get_running_loop().time() - account.asked_at < REMEMBER_SHORT_S:
+        loop = asyncio.get_running_loop()
+        if account.short or account.away:
+            if loop.time() < account.ask_again_at:
                 self._judge(account)
                 return
             account.short = False
         account.asking = True
-        task = asyncio.get_running_loop().create_task(self._ask(account, self._link))
+        task = loop.create_task(self._ask(account, self._link))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, account: Account, link: Link) -> None:
         loop = asyncio.get_running_loop()
+        lease = account.lease
         try:
-            lease = account.lease
             if lease is None:
                 lease = account.lease = Lease(self._new_id("lse"), account.team_id)
                 self._journal.append(encode_record(LeaseIntent(lease.lease_id, account.team_id)))
-                await self._journal.written()
-            need = max(0, account.waiters[0].hold_nanos - lease.free) if account.waiters else 0
-            largest = max((waiter.hold_nanos for waiter in account.waiters), default=0)
-            want = max(need, self._min_slice_nanos, SLICE_HOLDS * largest, 2 * account.last_slice if not need else 0)
-            request = GrantRequest(self._new_id("grt"), lease.lease_id, account.team_id, need, want)
+            await self._journal.written()
+            question = account.question
+            repeated = question is not None and question.lease_id == lease.lease_id
+            if question is None or not repeated:
+                question = account.question = self._question(account, lease)
             asked_at = loop.time()
-            answer = await link.grant(request)
+            answer = await link.grant(question)
         except LinkDown as error:
-            self._unverifiable(account, f"The budget can't be verified right now: {error}")
+            # The question stays: the store may have granted it, and answers the same one alike.
+            self._away(account, AWAY, error)
             return
-        except (LinkRefused, JournalFailed) as error:
-            self._unverifiable(account, f"The budget can't be verified: {error}")
+        except JournalFailed:
+            self._unwritten(account)
+            return
+        except Exception as error:
+            account.question = None
+            self._away(account, REJECTED, error)
             return
         finally:
             account.asking = False
-        self._take(account, lease, need, answer, asked_at)
+        account.question = None
+        self._take(account, lease, question, repeated, answer, asked_at)
 
-    def _take(self, account: Account, lease: Lease, need: int, answer: GrantAnswer, asked_at: float) -> None:
+    def _question(self, account: Account, lease: Lease) -> GrantRequest:
+        need = max(0, account.waiters[0].hold_nanos - lease.free) if account.waiters else 0
+        largest = max((waiter.hold_nanos for waiter in account.waiters), default=0)
+        want = max(need, self._min_slice_nanos, SLICE_HOLDS * largest, 2 * account.last_slice if not need else 0)
+        return GrantRequest(
+            self._new_id("grt"), lease.lease_id, account.team_id, min(need, MAX_NANOS), min(want, MAX_NANOS)
+        )
+
+    def _take(
+        self,
+        account: Account,
+        lease: Lease,
+        question: GrantRequest,
+        repeated: bool,
+        answer: GrantAnswer,
+        asked_at: float,
+    ) -> None:
         loop = asyncio.get_running_loop()
-        account.asked_at = loop.time()
+        account.answered_at = loop.time()
+        account.ask_again_at = account.answered_at + REMEMBER_SHORT_S
         account.view = answer.view
+        account.away = None
+        self._away_logged = False
         if lease is not account.lease:
             # Recalled while the store was asked: closing the lease gives this grant back too.
             if account.waiters:
                 self.refill(account)
             return
-        if answer.granted_nanos == 0 and answer.ends_in_s <= 0 and lease.granted:
+        if answer.granted_nanos == 0 and answer.ends_in_s <= 0 and (lease.granted or repeated):
             # The lease's periods are over: a fresh one belongs to the new ones.
             self.purse.drain(account)
             if account.waiters:
                 self.refill(account)
             return
         if answer.granted_nanos and not lease.granted:
-            loop.call_at(asked_at + min(answer.ends_in_s, 86_400.0 * 30), self._period_over, account, lease)
+            lease.ends = loop.call_at(
+                asked_at + min(answer.ends_in_s, LONGEST_TIMER_S), self._period_over, account, lease
+            )
         lease.granted += answer.granted_nanos
         lease.free += answer.granted_nanos
         account.last_slice = answer.granted_nanos
-        account.short = answer.granted_nanos < max(need, 1)
+        account.short = answer.granted_nanos < max(question.need_nanos, 1)
         self.purse.serve(account)
         if account.waiters:
             self.refill(account)
 
     def _judge(self, account: Account) -> None:
-        """The store has no more: whoever can't be helped by calls in flight or other nodes is refused now."""
+        """The store has no more, or can't say: whoever can't be helped by calls in flight or other nodes is refused now."""
         while account.waiters:
             waiter = account.waiters[0]
             if waiter.future.done():
                 account.waiters.popleft()
                 continue
             if waiter.tighten is not None:
-                waiter.hold_nanos = min(waiter.hold_nanos, waiter.tighten())
-                waiter.tighten = None
-                self.purse.serve(account)
+                self._tighten(account, waiter)
                 continue
-            if account.in_flight or (account.view is not None and account.view.leased_elsewhere > 0):
+            elsewhere = account.away is None and account.view is not None and account.view.leased_elsewhere > 0
+            if account.in_flight or elsewhere:
+                self._ask_later(account)
                 return
             account.waiters.popleft()
-            waiter.future.set_exception(Refused(Reason.INSUFFICIENT_BALANCE, "insufficient balance"))
+            waiter.future.set_exception(refusal(account))
+
+    def _tighten(self, account: Account, waiter: Waiter) -> None:
+        """Counts the waiter's call exactly, and serves it if that makes it fit. Whose turn it is may be another call's."""
+        tighten, waiter.tighten = waiter.tighten, None
+        try:
+            if tighten is not None:
+                waiter.hold_nanos = min(waiter.hold_nanos, tighten())
+        except Exception as error:
+            # Another call's settling may have led here: the trouble belongs to the call that waits.
+            account.waiters.remove(waiter)
+            waiter.future.set_exception(error)
+            return
+        self.purse.serve(account)
+
+    def _ask_later(self, account: Account) -> None:
+        if account.again is None:
+            account.again = asyncio.get_running_loop().call_at(account.ask_again_at, self._ask_again, account)
+
+    def _ask_again(self, account: Account) -> None:
+        account.again = None
+        if account.waiters:
+            self.refill(account)
 
     def _give_up(self, account: Account, waiter: Waiter) -> None:
         if waiter.future.done():
             return
+        if waiter.tighten is not None:
+            self._tighten(account, waiter)
+            if waiter.future.done():
+                return
+        account.waiters.remove(waiter)
+        waiter.future.set_exception(self._too_late(account))
+        self._next(account)
+
+    def _too_late(self, account: Account) -> Refused:
+        silent_s = asyncio.get_running_loop().time() - account.answered_at
+        if account.asking and silent_s > REMEMBER_SHORT_S:
+            return unverifiable(SLOW)
+        return refusal(account, RETRY_AFTER_S)
+
+    def _leave(self, account: Account, waiter: Waiter) -> None:
+        """The call that waited is cancelled: its hold, if it has one, goes back, and others move up."""
         if waiter in account.waiters:
             account.waiters.remove(waiter)
-        if account.view is None:
-            refused = Refused(Reason.BUDGET_UNVERIFIABLE, "The control plane did not answer in time.")
-        else:
-            refused = Refused(Reason.INSUFFICIENT_BALANCE, "insufficient balance")
-        waiter.future.set_exception(refused)
-        self.purse.serve(account)
+            self._next(account)
+        elif not waiter.future.cancelled() and waiter.future.exception() is None:
+            self.purse.close(account, waiter.future.result(), waiter.hold_nanos, 0)
 
-    def _unverifiable(self, account: Account, message: str) -> None:
-        log.warning("%s", message)
-        waiters = list(account.waiters)
-        account.waiters.clear()
-        for waiter in waiters:
+    def _next(self, account: Account) -> None:
+        self.purse.serve(account)
+        if account.waiters:
+            self.refill(account)
+
+    def _away(self, account: Account, what: str, error: Exception) -> None:
+        if not self._away_logged:
+            self._away_logged = True
+            log.warning("%s (%s)", what, error)
+        account.away = what
+        account.ask_again_at = asyncio.get_running_loop().time() + REMEMBER_AWAY_S
+        self._judge(account)
+
+    def _unwritten(self, account: Account) -> None:
+        """A lease that the journal does not know must never be asked for; and without a journal nobody can be helped."""
+        if account.lease is not None and not account.lease.granted:
+            account.lease = None
+        while account.waiters:
+            waiter = account.waiters.popleft()
             if not waiter.future.done():
-                waiter.future.set_exception(Refused(Reason.BUDGET_UNVERIFIABLE, message))
+                waiter.future.set_exception(unwritten())
 
     def _period_over(self, account: Account, lease: Lease) -> None:
         if account.lease is lease:
             self.purse.drain(account)
+            account.short = False
+            if account.waiters:
+                self.refill(account)
 
     def wallet_changed(self, team_id: str, recall: bool) -> None:
         """The team's budget changed: what was believed of it is forgotten, and on a recall its lease goes back."""
@@ -183,6 +280,7 @@ class Treasury:
         if account is None:
             return
         account.short = False
+        account.away = None
         if recall:
             self.purse.drain(account)
         if account.waiters:
@@ -199,23 +297,3 @@ class Treasury:
         """Before the node stops: every lease goes back."""
         for account in self.purse.accounts.values():
             self.purse.drain(account)
-
-
-def insufficient(account: Account, hold_nanos: int, group: str) -> Refused:
-    """The tutorial's refusal: who, which budget, what is spent, and what this call could cost."""
-    view = account.view
-    return Refused(
-        Reason.INSUFFICIENT_BALANCE,
-        f"Budget exceeded for consumer group: {group}",
-        {
-            "team": group,
-            "budget": usd(view.budget if view is not None else 0),
-            "spent": usd(account.spent_nanos),
-            "estimated_cost": usd(hold_nanos),
-        },
-    )
-
-
-def wall_clock_ns() -> int:
-    """Unix time in nanoseconds: for what people read, never for what decides about money."""
-    return time.time_ns()

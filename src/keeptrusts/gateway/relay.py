@@ -6,12 +6,12 @@ import msgspec
 
 from keeptrusts.core.calls.chat import ChatRequest
 from keeptrusts.core.calls.replay import DONE_EVENT, as_stream, assemble
-from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.calls.usage import Usage, UsageSource
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply, spoken_texts
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.gateway.attempt import Attempt
+from keeptrusts.gateway.attempt import Attempt, counted_usage
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
@@ -38,10 +38,10 @@ async def relay_whole(
     if bill.usage is None and not content.lstrip()[:1] == b"{":
         raise UpstreamFailed("its answer is not JSON", sent=True)
     if bill.usage is not None:
-        attempt.settle(bill, node.treasury)
+        attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury)
     else:
-        output_tokens = sum(count_tokens(text) for text in spoken_texts(content))
-        attempt.settle_counted(request, output_tokens, bill, node.treasury)
+        usage = counted_usage(request, sum(count_tokens(text) for text in spoken_texts(content)))
+        attempt.settle(bill, usage, UsageSource.COUNTED, node.treasury)
     if key is not None:
         _keep(node, call, attempt, key, content)
     node.journal.append(encode_record(call.event(node.loop.time())))
@@ -87,13 +87,14 @@ def _settle_stream(
     node: Node, call: Call, request: ChatRequest, attempt: Attempt, reader: StreamReader, failure: UpstreamFailed | None
 ) -> bytes:
     """Turns the hold into the stream's cost; returns the bytes that tell the client how it ended."""
+    bill = Bill(reader.usage, reader.served_model)
     if reader.usage is not None:
-        attempt.settle(Bill(reader.usage, reader.served_model), node.treasury)
+        attempt.settle(bill, reader.usage, UsageSource.PROVIDER, node.treasury)
     elif failure is not None:
         attempt.fail(failure, node.treasury)
     else:
-        bill = Bill(None, reader.served_model)
-        attempt.settle_counted(request, reader.count_output(count_tokens), bill, node.treasury)
+        usage = counted_usage(request, reader.count_output(count_tokens))
+        attempt.settle(bill, usage, UsageSource.COUNTED, node.treasury)
     if reader.done:
         return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), DONE_EVENT)
     call.status, call.reason = "interrupted", "stream_interrupted"

@@ -14,7 +14,7 @@ def refuse_unreadable(headers: Mapping[bytes, bytes], max_bytes: int) -> None:
     """What the headers say of the body already. Raises Refused: BODY_TOO_LARGE, INVALID_REQUEST for an encoded one."""
     announced = headers.get(b"content-length")
     if announced is not None and (len(announced) > MAX_LENGTH_DIGITS or int(announced) > max_bytes):
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
         raise Refused(
             Reason.INVALID_REQUEST, "Compressed request bodies are not read: send it without Content-Encoding."
@@ -22,12 +22,7 @@ def refuse_unreadable(headers: Mapping[bytes, bytes], max_bytes: int) -> None:
 
 
 async def read_body(client: Client, max_bytes: int) -> bytes:
-    """The body, waited for if need be. Raises Refused: BODY_TOO_LARGE, BODY_TOO_SLOW, INVALID_REQUEST when it is cut off."""
-    body = client.complete_body()
-    if body is not None:
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-        return body
+    """A body that has not arrived whole yet. Raises Refused: BODY_TOO_LARGE, BODY_TOO_SLOW, INVALID_REQUEST (cut off)."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -39,12 +34,13 @@ async def read_body(client: Client, max_bytes: int) -> bytes:
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > max_bytes:
-                    raise _too_large(max_bytes)
+                    raise too_large(max_bytes)
                 if not message.get("more_body"):
                     return b"".join(parts)
     except TimeoutError:
         raise Refused(Reason.BODY_TOO_SLOW, f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds.") from None
 
 
-def _too_large(max_bytes: int) -> Refused:
+def too_large(max_bytes: int) -> Refused:
+    """The refusal of a body over the bound."""
     return Refused(Reason.BODY_TOO_LARGE, f"The body is larger than {max_bytes} bytes.", {"max_bytes": max_bytes})

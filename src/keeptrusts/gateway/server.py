@@ -82,6 +82,14 @@ def announce(rulebook: Rulebook) -> None:
             log.info("Target %s is simulated: no provider is called, and the answers mean nothing.", target.id)
 
 
+async def _close_idle(server: uvicorn.Server) -> None:
+    while True:
+        await asyncio.sleep(KEEP_ALIVE_S)
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, ShortWay):
+                connection.close_idle()
+
+
 def _calm_collector() -> None:
     # What lives now lives to the end, and calls make few cycles: look for garbage seldom, and not among the living.
     gc.collect()
@@ -117,7 +125,6 @@ async def serve(options: GatewayOptions) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)
@@ -125,6 +132,7 @@ async def serve(options: GatewayOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
     serving = loop.create_task(server.serve(sockets=[listener]))
+    sweeping = loop.create_task(_close_idle(server))
     try:
         await node.start()
         _calm_collector()
@@ -132,6 +140,7 @@ async def serve(options: GatewayOptions) -> None:
             log.info("Gateway ready")
         await serving
     finally:
+        sweeping.cancel()
         server.should_exit = True
         await serving
         await node.stop()

@@ -7,11 +7,12 @@ class SlidingWindow:
     Pure: the caller hands in the time as a whole number of seconds on a monotonic clock.
     """
 
-    __slots__ = ("_bucket_s", "_buckets", "_head", "_total")
+    __slots__ = ("_bucket_s", "_buckets", "_head", "_size", "_total")
 
     def __init__(self, length_s: int, bucket_s: int = 1) -> None:
         self._bucket_s = bucket_s
-        self._buckets = [0] * (length_s // bucket_s + 1)
+        self._size = length_s // bucket_s + 1
+        self._buckets = [0] * self._size
         self._head = 0
         self._total = 0
 
@@ -27,12 +28,12 @@ class SlidingWindow:
         head = now_s // self._bucket_s
         if head != self._head:
             self._advance(head)
-        self._buckets[head % len(self._buckets)] += amount
+        self._buckets[head % self._size] += amount
         self._total += amount
 
     def wait_s(self, amount: int, limit: int, now_s: int) -> int:
         """Seconds until ``amount`` more fits under ``limit``, at least 1; the window's length when it never will."""
-        total, size = self.used(now_s), len(self._buckets)
+        total, size = self.used(now_s), self._size
         for passed in range(1, size + 1):
             total -= self._buckets[(self._head + passed) % size]
             if total + amount <= limit:
@@ -40,7 +41,7 @@ class SlidingWindow:
         return size * self._bucket_s
 
     def _advance(self, head: int) -> None:
-        size = len(self._buckets)
+        size = self._size
         for bucket in range(self._head + 1, min(head, self._head + size) + 1):
             self._total -= self._buckets[bucket % size]
             self._buckets[bucket % size] = 0

@@ -1,5 +1,6 @@
 """The most that one attempt can cost: what a hold is made of. A hold below the bill would break the ledger's promise."""
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -34,6 +35,9 @@ MAX_OUTPUT_TOKENS: Mapping[str, int] = {
     "o4-mini": 100_000,
 }
 """The longest answer of well-known models, from their makers' model pages, for prices that don't say it."""
+
+_DATED = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
+"""The date that makers put behind the name of a model's edition."""
 
 _UNBOUNDED_FIELDS: Mapping[str, str] = {
     "web_search_options": "a web search is billed by what it finds",
@@ -77,7 +81,7 @@ def max_output_tokens(price: Price | None, model: str) -> int | None:
     """The longest answer that the model can give, or None when nobody knows."""
     if price is not None and price.max_output_tokens is not None:
         return price.max_output_tokens
-    known = MAX_OUTPUT_TOKENS.get(model)
+    known = MAX_OUTPUT_TOKENS.get(_DATED.sub("", model))
     if known is None and price is not None and price.context_window is not None:
         return price.context_window
     return known
