@@ -39,6 +39,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = cast(Any, None)
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[bytes, bytes] = {}
+        self._pieces: list[bytes] = []
         self._exchange: Exchange | None = None
         self._between_answers = True
         self._until_eof = False
@@ -76,6 +77,9 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             exchange.fail(UpstreamFailed(f"the answer is not HTTP: {error}", sent=True))
             self._transport.abort()
+            return
+        if self._pieces and self._exchange is not None:
+            self._hand_on(exchange)
 
     def _take_whole(self, exchange: Exchange, data: bytes) -> bool:
         """The common case, without a parser: a good answer that came in one piece and says its length, once."""
@@ -103,13 +107,19 @@ class _Connection(asyncio.Protocol):
         self._exchange.begin(status, headers)
 
     def on_body(self, body: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.take(body)
+        # A read brings many chunks of a stream: they are handed on together.
+        self._pieces.append(body)
+
+    def _hand_on(self, exchange: Exchange) -> None:
+        pieces, self._pieces = self._pieces, []
+        exchange.take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def on_message_complete(self) -> None:
         exchange = self._exchange
         if exchange is None or not exchange.head_complete:
             return
+        if self._pieces:
+            self._hand_on(exchange)
         self._done(exchange)
         if self._parser.should_keep_alive() and not self._until_eof:
             self._between_answers = True
