@@ -8,31 +8,45 @@ import msgspec
 from keeptrusts.core.identity.gateway_key import KeyRecord
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest, WalletView, grant_size
 from keeptrusts.core.ledger.journal_format import GENESIS, read_groups
-from keeptrusts.core.ledger.posting import LeaseBook, lease_movements, move_lease
+from keeptrusts.core.ledger.posting import LeaseBook, LeaseMovement, lease_movements, move_lease
 from keeptrusts.core.ledger.records import Event, Record, decode_record
 from keeptrusts.core.ledger.wallet import WalletPeriod
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot, WalletChange
 from keeptrusts.core.pricing.price import Price, Rates
-from keeptrusts.gateway.link import LinkDown, SequenceGap
+from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
+PERIOD = timedelta(30)
 MINI = Price("prc_mini", "openai", "gpt-4o-mini", Rates(150_000, 600_000), max_output_tokens=16_384)
 BIG = Price("prc_big", "openai", "gpt-4o", Rates(2_500_000, 10_000_000), max_output_tokens=16_384)
 
 
 class FakeControl:
-    """All nodes' control plane. ``down`` makes it unreachable; ``changes_due`` is what the next heartbeat answers."""
+    """All nodes' control plane. ``down`` makes it unreachable; ``changes_due`` is what the next heartbeat answers.
+
+    ``periods`` are the teams' present periods, ``past`` the ended ones. ``called_back`` are the teams whose leases a short
+    grant wants back from the other nodes; ``freed`` those that money came back to.
+    """
 
     def __init__(self, prices: tuple[Price, ...] = (MINI, BIG), keys: tuple[KeyRecord, ...] = ()) -> None:
         self.prices = prices
         self.keys = keys
         self.periods: dict[str, WalletPeriod] = {}
+        self.past: list[WalletPeriod] = []
         self.leases: dict[str, LeaseBook] = {}
-        self.grants: dict[str, GrantAnswer] = {}
+        self.period_of: dict[str, datetime] = {}
+        self.grants: dict[str, int] = {}
         self.applied: dict[str, tuple[int, bytes]] = {}
         self.events: list[Event] = []
         self.records: list[Record] = []
+        self.registered: list[str] = []
+        self.shipments: list[tuple[str, int]] = []
+        self.called_back: list[str] = []
+        self.freed: list[str] = []
+        self.live_nodes = 1
+        self.ends_in_s = 1e6
         self.down = False
+        self.refuses_ships = False
         self.asked = 0
         self.seq = 0
         self.changes_due = Changes(0)
@@ -42,12 +56,22 @@ class FakeControl:
         """Sets the team's budget, and recalls its leases when that is lower."""
         old = self.periods.get(team_id)
         if old is None:
-            self.periods[team_id] = WalletPeriod(f"wal_{team_id}", "monthly", START, START + timedelta(30), nanos)
+            self.periods[team_id] = WalletPeriod(f"wal_{team_id}", "monthly", START, START + PERIOD, nanos)
             return
         self.periods[team_id] = msgspec.structs.replace(old, budget=nanos)
+        self.tell(WalletChange(team_id, self.seq + 1, nanos < old.budget))
+
+    def tell(self, change: WalletChange) -> None:
+        """The next heartbeat brings this."""
         self.seq += 1
-        self.changes_due = Changes(self.seq, wallets=(WalletChange(team_id, self.seq, nanos < old.budget),))
+        self.changes_due = Changes(self.seq, wallets=(change,))
         self.news.set()
+
+    def next_period(self, team_id: str) -> None:
+        """The team's present period ends, and another with the same budget begins."""
+        old = self.periods[team_id]
+        self.past.append(old)
+        self.periods[team_id] = WalletPeriod(old.wallet_id, old.kind, old.end, old.end + PERIOD, old.budget)
 
     def spent(self, team_id: str) -> int:
         """What the ledger says the team has spent, in nano-USD."""
@@ -60,55 +84,94 @@ class FakeControl:
     def grant(self, node_id: str, request: GrantRequest) -> GrantAnswer:
         """One conditional step, idempotent by grant id."""
         self.asked += 1
+        assert 0 <= request.need_nanos <= request.want_nanos < 2**63
+        period = self.periods.get(request.team_id)
+        lease = self.leases.get(request.lease_id)
+        if period is None:
+            return GrantAnswer(0, 0.0, WalletView(request.team_id, 0, 0, 0, 0, 0, 0, False))
+        if lease is not None and (lease.closed or self.period_of[lease.lease_id] != period.start):
+            return GrantAnswer(0, 0.0, self._view(request.team_id, None))
         known = self.grants.get(request.grant_id)
         if known is not None:
-            return known
-        period = self.periods.get(request.team_id)
-        if period is None:
-            return GrantAnswer(0, 1e9, WalletView(request.team_id, 0, 0, 0, 0, 0, 0, False))
-        fresh = LeaseBook(request.lease_id, node_id, period.wallet_id, 0, 0, 0, False)
-        lease = self.leases.get(request.lease_id, fresh)
-        amount = 0 if lease.closed else grant_size([period], request.need_nanos, request.want_nanos, 1, 100)
-        self.leases[request.lease_id] = msgspec.structs.replace(lease, granted=lease.granted + amount)
-        period = self.periods[request.team_id] = msgspec.structs.replace(period, leased=period.leased + amount)
-        assert period.leased + period.spent <= period.budget or amount == 0
-        elsewhere = period.leased - self.leases[request.lease_id].remainder
-        view = WalletView(request.team_id, self.seq, period.budget, period.spent, 0, elsewhere, lease.settled, True)
-        answer = self.grants[request.grant_id] = GrantAnswer(amount, 1e6, view)
-        return answer
+            return GrantAnswer(known, self.ends_in_s, self._view(request.team_id, lease))
+        amount = grant_size([period], request.need_nanos, request.want_nanos, self.live_nodes, 100)
+        if amount:
+            lease = lease or LeaseBook(request.lease_id, node_id, period.wallet_id, 0, 0, 0, False)
+            lease = self.leases[lease.lease_id] = msgspec.structs.replace(lease, granted=lease.granted + amount)
+            self.period_of[lease.lease_id] = period.start
+            self.grants[request.grant_id] = amount
+            period = self.periods[request.team_id] = msgspec.structs.replace(period, leased=period.leased + amount)
+            assert period.available >= 0, "leased past the budget"
+        view = self._view(request.team_id, lease)
+        if amount < request.need_nanos and view.leased_elsewhere > 0:
+            self.called_back.append(request.team_id)
+        return GrantAnswer(amount, self.ends_in_s, view)
+
+    def _view(self, team_id: str, lease: LeaseBook | None) -> WalletView:
+        period = self.periods[team_id]
+        own, settled = (lease.remainder, lease.settled) if lease is not None else (0, 0)
+        return WalletView(
+            team_id, self.seq, period.budget, period.spent, period.suspense, period.leased - own, settled, True
+        )
 
     def apply(self, node_id: str, groups: bytes, first_seq: int, chain: bytes) -> int:
         """Applies journal groups once, in order."""
+        if self.refuses_ships:
+            raise LinkRefused(422, "this journal is not the one that was applied")
         last, last_chain = self.applied.get(node_id, (0, GENESIS))
         if first_seq > last + 1:
             raise SequenceGap(last)
+        if first_seq == last + 1 and chain != last_chain:
+            raise LinkRefused(422, f"the chain value before record {first_seq} is not the one that is applied")
+        self.shipments.append((node_id, first_seq))
+        records: list[Record] = []
         for group in read_groups(groups, first_seq, chain):
+            if group.last_seq == last and group.chain != last_chain:
+                raise LinkRefused(422, f"record {last} is applied with another content")
             if group.last_seq <= last:
                 continue
-            records = [decode_record(record) for record in group.records]
-            self.records += records
-            for lease_id, movement in lease_movements(records).items():
-                self._move(lease_id, movement)
-            self.events += [record for record in records if isinstance(record, Event)]
+            if group.first_seq <= last:
+                raise LinkRefused(422, f"record {last} is not the end of a group here")
+            records += [decode_record(record) for record in group.records]
             last, last_chain = group.last_seq, group.chain
+        for lease_id, movement in lease_movements(records).items():
+            self._move(node_id, lease_id, movement)
+        self.records += records
+        self.events += [record for record in records if isinstance(record, Event)]
         self.applied[node_id] = (last, last_chain)
         return last
 
-    def _move(self, lease_id: str, movement: object) -> None:
+    def _move(self, node_id: str, lease_id: str, movement: LeaseMovement) -> None:
         lease = self.leases.get(lease_id)
         if lease is None:
+            if movement.closed:
+                # Closed before it was ever granted: a grant that arrives late must find it closed.
+                self.leases[lease_id] = LeaseBook(lease_id, node_id, f"wal_{movement.team_id}", 0, 0, 0, True)
+                self.period_of[lease_id] = START
             return
-        after, moved = move_lease(lease, movement)  # type: ignore[arg-type]
+        after, moved = move_lease(lease, movement)
         self.leases[lease_id] = after
         team_id = lease.wallet_id.removeprefix("wal_")
-        period = self.periods[team_id]
-        self.periods[team_id] = msgspec.structs.replace(
+        period = self._period(team_id, self.period_of[lease_id])
+        moved_period = msgspec.structs.replace(
             period,
             leased=period.leased + moved.leased,
             posted=period.posted + moved.posted,
             overrun=period.overrun + moved.overrun,
             suspense=period.suspense + moved.suspense,
         )
+        if period is self.periods[team_id]:
+            self.periods[team_id] = moved_period
+        else:
+            self.past[self.past.index(period)] = moved_period
+        if moved.leased + moved.posted + moved.suspense < 0:
+            self.freed.append(team_id)
+
+    def _period(self, team_id: str, start: datetime) -> WalletPeriod:
+        present = self.periods[team_id]
+        if present.start == start:
+            return present
+        return next(p for p in self.past if p.wallet_id == present.wallet_id and p.start == start)
 
 
 class FakeLink:
@@ -117,6 +180,7 @@ class FakeLink:
     def __init__(self, control: FakeControl) -> None:
         self._control = control
         self._node_id = ""
+        self.closed = False
 
     def _check(self) -> None:
         if self._control.down:
@@ -125,6 +189,7 @@ class FakeLink:
     async def register(self, registration: Registration) -> Registered:
         self._check()
         self._node_id = registration.node_id
+        self._control.registered.append(registration.node_id)
         return Registered("node-token", "00" * 32)
 
     async def snapshot(self) -> Snapshot:
@@ -146,3 +211,6 @@ class FakeLink:
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         self._check()
         return Shipped(self._control.apply(self._node_id, groups, first_seq, previous_chain))
+
+    def close(self) -> None:
+        self.closed = True

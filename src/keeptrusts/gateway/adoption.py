@@ -23,14 +23,21 @@ from keeptrusts.core.ledger.records import (
     encode_record,
 )
 from keeptrusts.core.link import Registration
-from keeptrusts.gateway.journal import Journal, JournalBusy, machine_boot_id, segments
-from keeptrusts.gateway.link import Link
-from keeptrusts.gateway.shipper import Shipper
+from keeptrusts.gateway.journal import (
+    LOCK_NAME,
+    Journal,
+    JournalBusy,
+    JournalFailed,
+    machine_boot_id,
+    segment_start,
+    segments,
+)
+from keeptrusts.gateway.link import Link, LinkRefused
+from keeptrusts.gateway.shipper import RecordsGone, Shipper
 
 log = logging.getLogger("keeptrusts::gateway")
 
 RETIRED_MARK = "retired"
-NODE_NAME = "node-id"
 KEEP_RETIRED = 20
 
 
@@ -141,6 +148,8 @@ def replay(directory: Path) -> Replay:
     """
     found = Replay()
     paths = segments(directory)
+    if paths:
+        found.next_seq, found.chain = segment_start(paths[0])
     for path in paths:
         data = path.read_bytes()
         end = 0
@@ -158,12 +167,23 @@ def replay(directory: Path) -> Replay:
 
 
 def abandoned_journals(root: Path) -> list[Path]:
-    """The journals under ``root`` that are not retired, whoever holds them; of the retired, only the newest are kept."""
-    directories = sorted(path.parent for path in root.glob(f"*/{NODE_NAME}"))
-    retired = sorted((d for d in directories if (d / RETIRED_MARK).exists()), key=lambda d: d.stat().st_mtime)
+    """The journals under ``root`` that are not retired, whoever holds them; of the retired, only the newest are kept.
+
+    Other gateways may be doing the same at this moment: what is gone meanwhile is none of ours.
+    """
+    directories = sorted(path.parent for path in root.glob(f"*/{LOCK_NAME}"))
+    marks = {directory: _retired_at(directory) for directory in directories}
+    retired = sorted((d for d in directories if marks[d] is not None), key=lambda d: marks[d] or 0.0)
     for directory in retired[:-KEEP_RETIRED]:
-        shutil.rmtree(directory)
-    return [directory for directory in directories if directory not in retired]
+        shutil.rmtree(directory, ignore_errors=True)
+    return [directory for directory in directories if marks[directory] is None]
+
+
+def _retired_at(directory: Path) -> float | None:
+    try:
+        return (directory / RETIRED_MARK).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 async def adopt_journals(
@@ -172,6 +192,7 @@ async def adopt_journals(
     """Adopts every journal under ``root`` whose node is gone; returns how many. Raises LinkDown when the store is away.
 
     Without a link (a gateway that runs alone) the journals are only completed: they are all the ledger there is.
+    A journal that can't be adopted stays as it is, is named in the log, and does not keep the others.
     """
     adopted = 0
     for directory in abandoned_journals(root):
@@ -182,33 +203,49 @@ async def adopt_journals(
 async def _adopt(
     directory: Path, registration: Registration, link_for: Callable[[], Link] | None, now_ns: Callable[[], int]
 ) -> bool:
-    node_id = (directory / NODE_NAME).read_text().strip()
     try:
-        journal = Journal(directory, node_id)
-    except JournalBusy:
+        journal = Journal(directory, directory.name)
+    except (JournalBusy, FileNotFoundError):
         return False
     try:
-        found = replay(directory)
-        journal.next_seq, journal.chain = found.next_seq, found.chain
-        closing = found.closing_records(now_ns(), machine_boot_id())
-        if closing:
-            log.warning(
-                "Recovering node %s: %d calls were under way, %d leases open.",
-                node_id,
-                len(found.latest_reserve),
-                len(found.open_leases),
-            )
-            for record in closing:
-                journal.append(encode_record(record))
-            await journal.written()
-        if link_for is not None:
-            link = link_for()
-            await link.register(msgspec.structs.replace(registration, node_id=node_id))
-            await Shipper(journal, link).ship_pending()
+        if _retired_at(directory) is not None:
+            # Another gateway was faster.
+            return False
+        await _complete(journal, now_ns())
+        if link_for is not None and segments(directory):
+            await _ship(journal, registration, link_for())
         (directory / RETIRED_MARK).touch()
     except (DamagedJournal, msgspec.DecodeError) as error:
-        log.error("The journal of node %s is damaged; it stays as it is, and so do its leases: %s", node_id, error)
+        log.error("The journal in %s is damaged; it stays as it is, and so do its leases: %s", directory, error)
+        return False
+    except (LinkRefused, RecordsGone) as error:
+        log.error("The store does not take the journal in %s; its leases stay open: %s", directory, error)
+        return False
+    except (OSError, JournalFailed) as error:
+        log.error("The journal in %s can't be completed; it stays as it is: %s", directory, error)
         return False
     finally:
         journal.close()
     return True
+
+
+async def _complete(journal: Journal, now_ns: int) -> None:
+    """Writes what the dead node could not write any more."""
+    found = replay(journal.directory)
+    journal.node_id = found.node_id or journal.node_id
+    journal.next_seq, journal.chain = found.next_seq, found.chain
+    closing = found.closing_records(now_ns, machine_boot_id())
+    if closing:
+        calls, leases = len(found.latest_reserve), len(found.open_leases)
+        log.warning("Recovering node %s: %d calls were under way, %d leases open.", journal.node_id, calls, leases)
+        for record in closing:
+            journal.append(encode_record(record))
+        await journal.written()
+
+
+async def _ship(journal: Journal, registration: Registration, link: Link) -> None:
+    try:
+        await link.register(msgspec.structs.replace(registration, node_id=journal.node_id))
+        await Shipper(journal, link).ship_pending()
+    finally:
+        link.close()

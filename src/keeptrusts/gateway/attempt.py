@@ -1,10 +1,10 @@
 """One try at one target: hold the most that it can cost, send it, and turn the hold into what it did cost."""
 
-from keeptrusts.core.calls.chat import ChatRequest, body_for, texts
+from keeptrusts.core.calls.chat import ChatRequest, body_for, has_media, prompt_strings, thinks_unseen
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt as AttemptRow
 from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encode_record
-from keeptrusts.core.pricing.bound import bound_of, plain_bound_nanos, refuse_unbounded
+from keeptrusts.core.pricing.bound import INPUT_MARGIN_TOKENS, bound_of, plain_bound_nanos, refuse_unbounded
 from keeptrusts.core.pricing.price import Price, cost_nanos
 from keeptrusts.core.providers.openai import Bill
 from keeptrusts.core.refusal import Reason, Refused
@@ -16,10 +16,13 @@ from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.purse_refill import Treasury
 from keeptrusts.gateway.targets import Answer
-from keeptrusts.gateway.token_count import count_tokens
+from keeptrusts.gateway.token_count import count_tokens, counts_exactly
+
+STRING_OVERHEAD_TOKENS = 4
+"""Tokens that a chat template may put around each string of a request: a role and its marks, a field's name and type."""
 
 CHAT_OVERHEAD_TOKENS = 16
-"""Tokens around each text that a chat template may add, counted with an exact count of the texts."""
+"""Tokens that a chat template may add once."""
 
 
 class Attempt:
@@ -27,6 +30,8 @@ class Attempt:
     enforcement) only noted: it is what an attempt costs when nobody says what it used."""
 
     answer: Answer
+    forwarded = False
+    ended = False
     hold_nanos = 0
     cost_nanos = 0
     _account: Account | None = None
@@ -77,10 +82,11 @@ class Attempt:
             def tighten() -> int:
                 return bound_of(request, price, longest, unknown_limit, _counted_input(request)).nanos
 
+            countable = counts_exactly(hop.model) or hop.target.provider == "simulated"
             lease, self.hold_nanos = await treasury.wait(
                 account,
                 bound.nanos,
-                tighten,
+                tighten if countable else None,
                 rulebook.reserve_wait_ms / 1000,
                 rulebook.max_waiting_per_wallet,
                 self._call.caller.display,
@@ -114,6 +120,7 @@ class Attempt:
         body = body_for(request, hop.model, self._sent_limit)
         target = edition.targets[hop.target.id]
         self.answer = target.send(body, call.request_id.encode(), not request.stream, journal)
+        self.forwarded = True
 
     def settle(self, bill: Bill, usage: Usage, source: UsageSource, treasury: Treasury) -> None:
         """The provider answered: ``usage``, its own figures or our count of what it said, decides the cost."""
@@ -121,16 +128,40 @@ class Attempt:
         self._end("settled", cost, usage, source, 200, None, treasury)
         self._call.served_model = bill.served_model
 
+    def settle_unsaid(self, bill: Bill, request: ChatRequest, output_tokens: int, treasury: Treasury) -> None:
+        """The provider answered whole but does not say what it used: our own count decides where everything that it
+        bills can be seen, else the hold does."""
+        call = self._call
+        if has_media(request) or thinks_unseen(self._hop.model):
+            why = "the answer does not say what it used"
+            self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, 200, why, treasury)
+        else:
+            usage = Usage(input=_counted_input(request), output=output_tokens)
+            cost = 0 if self.price is None else min(cost_nanos(self.price, usage), self.hold_nanos)
+            self._end("settled", cost, usage, UsageSource.COUNTED, 200, None, treasury)
+        call.served_model = bill.served_model
+
     def void(self, reason: str, treasury: Treasury, status: int | None = None) -> None:
         """Nothing was billed: the hold goes back whole."""
         self._end("void", 0, NO_USAGE, UsageSource.NONE, status, reason, treasury)
 
     def fail(self, failure: UpstreamFailed, treasury: Treasury) -> None:
-        """No complete answer came: free if the provider can't have seen the request, else the hold is posted."""
-        if failure.sent:
+        """No complete answer came: free if the provider can't have seen the request or said no to it, else the hold is
+        posted."""
+        status = self.answer.status if self.forwarded else 0
+        if failure.sent and status < 400:
             self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, None, str(failure), treasury)
         else:
-            self.void(str(failure), treasury)
+            self.void(str(failure), treasury, status or None)
+
+    def break_off(self, treasury: Treasury) -> None:
+        """The call ends in the middle of this attempt, for a reason of our own: what may have been sent is posted."""
+        if self.ended:
+            return
+        if self.forwarded:
+            self.answer.abandon()
+        sent = self.forwarded and self.answer.sent
+        self.fail(UpstreamFailed("the gateway broke the call off", sent=sent), treasury)
 
     def _end(
         self,
@@ -144,6 +175,7 @@ class Attempt:
     ) -> None:
         call, hop, lease = self._call, self._hop, self._lease
         self.cost_nanos = cost
+        self.ended = True
         if self._account is not None and lease is not None:
             treasury.purse.close(self._account, lease, self.hold_nanos, cost)
         row = AttemptRow(
@@ -183,14 +215,11 @@ class Attempt:
         self._call.settles = 0
 
 
-def counted_usage(request: ChatRequest, output_tokens: int) -> Usage:
-    """Our own count, for an answer that came whole but does not say what it used."""
-    return Usage(input=_counted_input(request), output=output_tokens)
-
-
 def _counted_input(request: ChatRequest) -> int:
-    read = texts(request)
-    return sum(count_tokens(text) for text in read) + CHAT_OVERHEAD_TOKENS * (len(read) + 1)
+    """At least what the prompt's tokens are, where they can be counted."""
+    read = prompt_strings(request)
+    counted = sum(count_tokens(text) for text in read) + STRING_OVERHEAD_TOKENS * len(read) + CHAT_OVERHEAD_TOKENS
+    return min(counted, request.size_bytes + INPUT_MARGIN_TOKENS)
 
 
 def _unpriced(hop: Hop) -> Refused:

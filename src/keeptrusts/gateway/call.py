@@ -73,6 +73,11 @@ class Call:
         else:
             self.status = "refused"
 
+    @property
+    def used_tokens(self) -> int | None:
+        """What the call takes from token limits; None when its provider served it and nobody can know."""
+        return None if self.usage_source is UsageSource.WORST_CASE else self.usage.total_tokens
+
     def event(self, now: float) -> Event:
         """The ledger row. ``now`` is on the clock of ``started``."""
         caller = self.caller

@@ -13,9 +13,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.refusal import Refused
 from keeptrusts.gateway.journal import Journal
-from keeptrusts.gateway.refusals import error_body, error_lines, status_of
+from keeptrusts.gateway.refusals import error_body, error_lines, status_of, unwritten
 
 MAX_REQUEST_ID_BYTES = 128
 
@@ -72,7 +72,10 @@ class Client:
         return message
 
     async def refuse(self, refused: Refused) -> None:
-        """Says no."""
+        """Says no. When an answer has begun already, only its breaking off can say so."""
+        if self._cycle is not None and self._cycle.response_started:
+            self._cycle.transport.abort()
+            return
         await self.whole(status_of(refused), error_lines(refused), error_body(refused))
 
     async def whole(self, status: int, lines: bytes, body: bytes) -> None:
@@ -84,17 +87,14 @@ class Client:
         await self._send({"type": "http.response.start", "status": status, "headers": _split(lines)})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def whole_when_written(self, journal: Journal, lines: bytes, body: bytes) -> None:
-        """Sends a complete good answer as soon as the journal holds what was appended to it: it implies the call's row.
-
-        Raises JournalFailed only where the answer can't be left to the journal; else the client is told there.
-        """
-        if self._receive is None:
-            # Nobody but the journal waits for this answer: a request of the short way has no application to end.
-            journal.then(self._write_whole, (200, lines, body), self._write_failure)
-            return
-        await journal.written()
-        await self.whole(200, lines, body)
+    def leave_to(self, journal: Journal, lines: bytes, body: bytes) -> bool:
+        """Has a complete good answer sent as soon as the journal holds what was appended to it; a client whose answer
+        can't be recorded is told so. False where that is not to be had: only a request of the short way has no
+        application whose end would come before its answer."""
+        if self._receive is not None:
+            return False
+        journal.then(self._write_whole, (200, lines, body), self._write_failure)
+        return True
 
     def _write_whole(self, answer: tuple[int, bytes, bytes]) -> None:
         status, lines, body = answer
@@ -107,8 +107,8 @@ class Client:
         )
         self._over(cycle)
 
-    def _write_failure(self, failure: BaseException) -> None:
-        refused = Refused(Reason.JOURNAL_FAILED, f"This gateway can't record calls now: {failure}")
+    def _write_failure(self, _: BaseException) -> None:
+        refused = unwritten()
         self._write_whole((status_of(refused), error_lines(refused), error_body(refused)))
 
     async def begin(self, lines: bytes) -> None:

@@ -42,7 +42,7 @@ class Exchange:
     sent = False
     deadline = 0.0
     _queued = 0
-    _failure: UpstreamFailed | None = None
+    _failure: BaseException | None = None
     _waiter: asyncio.Future[None] | None = None
     _connection: Carrier | None = None
     _arrival: asyncio.Future[bytes] | None = None
@@ -60,8 +60,17 @@ class Exchange:
                 raise self._failure
             await self._wait()
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.complete or self._failure is not None
+
     def whole(self) -> Awaitable[bytes]:
         """The complete body, to wait for. Raises UpstreamFailed there."""
+        if not self.whole_only:
+            self.whole_only = True
+            if self._queued > PAUSE_READING_BYTES and self._connection is not None:
+                self._connection.resume()
         arrival = self._arrival = asyncio.get_running_loop().create_future()
         if self.complete:
             arrival.set_result(b"".join(self._chunks))
@@ -104,11 +113,9 @@ class Exchange:
             self._wake()
 
     def fail(self, failure: BaseException) -> None:
-        """The exchange is over without a complete answer."""
+        """The exchange is over without a complete answer: an UpstreamFailed, or what kept it from being sent."""
         if self.complete or self._failure is not None:
             return
-        if not isinstance(failure, UpstreamFailed):
-            failure = UpstreamFailed(str(failure), sent=self.sent)
         self._failure = failure
         if self._arrival is not None:
             if not self._arrival.done():
@@ -138,6 +145,9 @@ class Exchange:
         self._wake()
 
     def abandon(self) -> None:
-        """Nobody wants the rest: the connection can't be used again."""
-        if not self.complete and self._connection is not None:
+        """Nobody wants the rest: what was not sent never will be, and the connection can't be used again."""
+        if self.complete:
+            return
+        self.fail(UpstreamFailed("nobody waits for the answer any more", sent=self.sent))
+        if self._connection is not None:
             self._connection.abort()

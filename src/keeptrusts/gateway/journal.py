@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from keeptrusts.core.ledger.journal_format import GENESIS, encode_group
 log = logging.getLogger("keeptrusts::gateway")
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+SUFFIX = ".journal"
 LOCK_NAME = "lock"
 MACHINE_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -47,20 +49,28 @@ def lock_directory(directory: Path) -> int:
     return descriptor
 
 
-def segment_name(first_seq: int) -> str:
-    """A segment is named by the sequence number of its first record, so that names sort."""
-    return f"{first_seq:020d}.journal"
+def segment_name(first_seq: int, chain: bytes) -> str:
+    """A segment is named by the number of its first record, so that names sort, and by the chain value before it, so that
+    it can be read without the segments before it."""
+    return f"{first_seq:020d}-{chain.hex()}{SUFFIX}"
+
+
+def segment_start(segment: Path) -> tuple[int, bytes]:
+    """The number of a segment's first record, and the chain value before it."""
+    first_seq, _, chain = segment.name.removesuffix(SUFFIX).partition("-")
+    return int(first_seq), bytes.fromhex(chain)
 
 
 def segments(directory: Path) -> list[Path]:
     """The journal's segments, oldest first."""
-    return sorted(directory.glob("*.journal"))
+    return sorted(directory.glob(f"*{SUFFIX}"))
 
 
 class Journal:
     """The open journal of one node. One process, one event loop, one writer.
 
     ``durability`` ``process``: written to the system before it counts (survives kill -9); ``power``: synced first.
+    ``opening`` gives the records that each later segment begins with, so that it can be replayed without those before it.
     """
 
     def __init__(
@@ -77,13 +87,13 @@ class Journal:
         self.next_seq = next_seq
         self.chain = chain
         self.on_written: Callable[[], None] | None = None
+        self.opening: Callable[[], list[bytes]] = list
         self._durability = durability
         self._lock = lock_directory(directory)
         self._descriptor = -1
-        self._segment_bytes = SEGMENT_BYTES
+        self._segment_bytes = 0
         self._pending: list[bytes] = []
-        self._then: list[tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]] = []
-        self._waiting: asyncio.Future[None] | None = None
+        self._then: list[_Consequence] = []
         self._scheduled = False
         self._syncing: asyncio.Task[None] | None = None
 
@@ -101,42 +111,55 @@ class Journal:
 
     def then(self, action: Callable[[Any], None], argument: Any, on_failure: Callable[[BaseException], None]) -> None:
         """Runs ``action(argument)`` as soon as everything appended so far is written; ``on_failure`` if it can't be."""
-        if not self._scheduled:
+        if self._scheduled:
+            self._then.append((action, argument, on_failure))
+        elif self.failure is None:
             action(argument)
-            return
-        self._then.append((action, argument, on_failure))
+        else:
+            # What was appended in an earlier turn was lost: what it announced must not happen.
+            on_failure(JournalFailed(self.failure))
 
     async def written(self) -> None:
         """Waits until everything appended so far is written. Raises JournalFailed if it can't be."""
-        if not self._scheduled:
-            return
-        if self._waiting is None:
-            self._waiting = asyncio.get_running_loop().create_future()
-        await self._waiting
+        if self._scheduled:
+            # A future for each who waits: one that is cancelled must not take the others with it.
+            done = asyncio.get_running_loop().create_future()
+            self._then.append((_resolve, done, partial(_reject, done)))
+            await done
+        elif self.failure is not None:
+            raise JournalFailed(self.failure)
+
+    def fail(self, why: str) -> None:
+        """Nothing more may be admitted: the journal is not what it should be."""
+        if self.failure is None:
+            log.critical("The journal in %s failed, so no more calls are admitted: %s", self.directory, why)
+            self.failure = why
 
     def _flush(self) -> None:
         if self._syncing is not None:
             return
         pending, self._pending = self._pending, []
         then, self._then = self._then, []
-        waiting, self._waiting = self._waiting, None
         try:
             if self.failure is not None:
                 raise JournalFailed(self.failure)
-            self._write(pending)
-        except (OSError, JournalFailed) as error:
+            if pending:
+                self._write(pending)
+        except Exception as error:
             self._scheduled = False
-            self._fail(error, then, waiting)
+            self._lose(error, then)
             return
-        if self._durability == "power":
-            self._syncing = asyncio.get_running_loop().create_task(self._sync(then, waiting))
+        if pending and self._durability == "power":
+            self._syncing = asyncio.get_running_loop().create_task(self._sync(then))
             return
         self._scheduled = False
-        self._release(then, waiting)
+        self._release(then)
 
     def _write(self, records: list[bytes]) -> None:
-        data, chain = encode_group(records, self.next_seq, self.chain)
         if self._segment_bytes >= SEGMENT_BYTES:
+            records = [*self.opening(), *records]
+        data, chain = encode_group(records, self.next_seq, self.chain)
+        if self._descriptor < 0 or self._segment_bytes >= SEGMENT_BYTES:
             self._open_segment()
         at = 0
         while at < len(data):
@@ -148,67 +171,73 @@ class Journal:
     def _open_segment(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        path = self.directory / segment_name(self.next_seq)
+            self._descriptor = -1
+        path = self.directory / segment_name(self.next_seq, self.chain)
         self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._segment_bytes = os.fstat(self._descriptor).st_size
         if self._durability == "power":
-            directory = os.open(self.directory, os.O_RDONLY)
-            os.fsync(directory)
-            os.close(directory)
+            # A file is only as safe as its name, and so is the directory that holds it.
+            for path in (self.directory, self.directory.parent):
+                directory = os.open(path, os.O_RDONLY)
+                os.fsync(directory)
+                os.close(directory)
 
-    async def _sync(
-        self,
-        then: list[tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]],
-        waiting: asyncio.Future[None] | None,
-    ) -> None:
+    async def _sync(self, then: "list[_Consequence]") -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(None, os.fdatasync, self._descriptor)
         except OSError as error:
-            self._fail(error, then, waiting)
+            self._lose(error, then)
         else:
-            self._release(then, waiting)
+            self._release(then)
         self._syncing = None
         self._scheduled = bool(self._pending or self._then)
         if self._scheduled:
             loop.call_soon(self._flush)
 
-    def _release(
-        self,
-        then: list[tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]],
-        waiting: asyncio.Future[None] | None,
-    ) -> None:
+    def _release(self, then: "list[_Consequence]") -> None:
         for action, argument, on_failure in then:
             try:
                 action(argument)
             except Exception as error:  # one call's trouble must not keep the others' answers
                 log.exception("What followed a journal write failed")
-                on_failure(error)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+                with suppress(Exception):
+                    on_failure(error)
         if self.on_written is not None:
             self.on_written()
 
-    def _fail(
-        self,
-        error: BaseException,
-        then: list[tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]],
-        waiting: asyncio.Future[None] | None,
-    ) -> None:
+    def _lose(self, error: BaseException, then: "list[_Consequence]") -> None:
         # A failed write or sync may have lost any part of it: never retried, nothing more is admitted.
-        self.failure = str(error)
-        failed = JournalFailed(f"the journal in {self.directory} can't be written: {error}")
+        self.fail(str(error))
+        failed = JournalFailed(str(error))
         for _, _, on_failure in then:
-            on_failure(failed)
-        if waiting is not None and not waiting.done():
-            waiting.set_exception(failed)
+            with suppress(Exception):
+                on_failure(failed)
 
     def close(self) -> None:
         """Writes what is pending and lets go of the file and the lock."""
-        if self._pending and self.failure is None:
-            self._write(self._pending)
-            self._pending = []
+        try:
+            if self._pending and self.failure is None:
+                self._write(self._pending)
+                if self._durability == "power":
+                    os.fdatasync(self._descriptor)
+        except OSError as error:
+            self.fail(str(error))
+        self._pending = []
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
         os.close(self._lock)
+
+
+_Consequence = tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]
+
+
+def _resolve(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+def _reject(done: "asyncio.Future[None]", failure: BaseException) -> None:
+    if not done.done():
+        done.set_exception(failure)

@@ -4,6 +4,7 @@ identify, read, admit, judge, limit, look in the cache, then for each target in 
 and whatever happens, record. Each step is a call into the file that owns it.
 """
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -22,7 +23,7 @@ from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import Permit, admit
 from keeptrusts.gateway.node import Node
-from keeptrusts.gateway.refusals import UPSTREAM
+from keeptrusts.gateway.refusals import UPSTREAM, unwritten
 from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 
@@ -57,7 +58,7 @@ async def chat_completion(node: Node, client: Client) -> None:
         lane = edition.lane(caller, request.model)
         if edition.judge is not None:
             _judge(call, edition.judge, request, body)
-        permit = admit(caller.meters, request, rulebook.default_output_tokens, int(started))
+        permit = admit(caller.meters, request, rulebook.default_output_tokens, node.now_s())
         try:
             key = cache_key(rulebook.cache, caller, request) if rulebook.cache.enabled else None
             entry = node.cache.get(key, started) if key is not None and not client.wants_fresh else None
@@ -66,16 +67,23 @@ async def chat_completion(node: Node, client: Client) -> None:
             else:
                 recorded = await _serve(node, edition, call, client, request, lane, permit, key)
         finally:
-            permit.leave(call.usage.total_tokens, node.now_s())
+            permit.leave(call.used_tokens, node.now_s())
     except Refused as refused:
         call.refused(refused)
         recorded = await _record(node, call)
         await client.refuse(refused)
-    except JournalFailed as failed:
+    except JournalFailed:
         recorded = True
-        await client.refuse(Refused(Reason.JOURNAL_FAILED, f"This gateway can't record calls now: {failed}"))
+        await client.refuse(unwritten())
     except Exception as error:
-        await _fail(node, call, client, error)
+        node.report(call, error)
+        internal = Refused(Reason.INTERNAL, "The gateway failed to serve this call; its log says why.")
+        call.refused(internal)
+        recorded = await _record(node, call)
+        await client.refuse(internal)
+    except asyncio.CancelledError:
+        call.status, call.reason = "interrupted", "gateway_stopped"
+        raise
     finally:
         if not recorded:
             node.journal.append(encode_record(call.event(node.loop.time())))
@@ -118,6 +126,10 @@ async def _serve(
             refused = _failed(failure)
         except Refused as failed:
             refused = failed
+        except BaseException:
+            # Whatever is wrong, the hold ends and what was sent is in the row.
+            attempt.break_off(node.treasury)
+            raise
         if hop is hops[-1] or refused.reason not in UPSTREAM:
             raise refused
         attempt.give_way(node.journal)
@@ -139,13 +151,6 @@ def _failed(failure: UpstreamFailed) -> Refused:
     if failure.timed_out:
         return Refused(Reason.UPSTREAM_TIMEOUT, f"The provider is too slow: {failure}.")
     return Refused(Reason.UPSTREAM_ERROR, f"The provider failed: {failure}.")
-
-
-async def _fail(node: Node, call: Call, client: Client, error: Exception) -> None:
-    node.report(call, error)
-    refused = Refused(Reason.INTERNAL, "The gateway failed to serve this call; its log says why.")
-    call.refused(refused)
-    await client.refuse(refused)
 
 
 async def _record(node: Node, call: Call) -> bool:

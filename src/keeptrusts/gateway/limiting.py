@@ -1,7 +1,7 @@
 """A call's passage through its limits: all scopes are looked at, then all are charged, and corrected when it ends."""
 
 from keeptrusts.core.calls.chat import ChatRequest
-from keeptrusts.core.limits.meter import Exceeded, Meter
+from keeptrusts.core.limits.meter import Charges, Exceeded, Meter
 from keeptrusts.core.refusal import Reason, Refused
 
 BYTES_PER_TOKEN = 4
@@ -11,23 +11,23 @@ BYTES_PER_TOKEN = 4
 class Permit:
     """What the call has taken from each meter, to be corrected once when it leaves."""
 
-    __slots__ = ("_meters", "_tokens")
+    __slots__ = ("_taken", "_taken_s")
 
-    def __init__(self, meters: tuple[Meter, ...], tokens: int) -> None:
-        self._meters = meters
-        self._tokens = tokens
+    def __init__(self, taken: list[tuple[Meter, Charges]], taken_s: int) -> None:
+        self._taken = taken
+        self._taken_s = taken_s
 
-    def leave(self, used_tokens: int, now_s: int) -> None:
-        """Frees the call's place, and corrects its estimate to the tokens that it used."""
-        for meter in self._meters:
-            meter.leave(self._tokens, used_tokens, now_s)
+    def leave(self, used_tokens: int | None, now_s: int) -> None:
+        """Frees the call's place, and corrects its estimate to the tokens that it used (None: nobody knows)."""
+        for meter, charges in self._taken:
+            meter.leave(charges, used_tokens, self._taken_s, now_s)
 
     def lines(self, now_s: int) -> bytes:
         """``x-ratelimit-*`` header lines of the tightest limits, under the names that OpenAI's SDKs know."""
-        if not self._meters:
+        if not self._taken:
             return b""
-        requests, tokens = self._meters[0].left(now_s)
-        for meter in self._meters[1:]:
+        requests, tokens = self._taken[0][0].left(now_s)
+        for meter, _ in self._taken[1:]:
             more_requests, more_tokens = meter.left(now_s)
             requests, tokens = tighter(requests, more_requests), tighter(tokens, more_tokens)
         lines = b"" if requests is None else REQUEST_LINES % requests
@@ -45,7 +45,7 @@ def tighter(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple
     return one
 
 
-NO_LIMITS = Permit((), 0)
+NO_LIMITS = Permit([], 0)
 
 
 def admit(meters: tuple[Meter, ...], request: ChatRequest, default_output_tokens: int, now_s: int) -> Permit:
@@ -58,9 +58,7 @@ def admit(meters: tuple[Meter, ...], request: ChatRequest, default_output_tokens
         exceeded = meter.peek(tokens, now_s)
         if exceeded is not None:
             raise _refusal(exceeded)
-    for meter in meters:
-        meter.take(tokens, now_s)
-    return Permit(meters, tokens)
+    return Permit([(meter, meter.take(tokens, now_s)) for meter in meters], now_s)
 
 
 def _refusal(exceeded: Exceeded) -> Refused:

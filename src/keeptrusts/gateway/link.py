@@ -43,3 +43,6 @@ class Link(Protocol):
 
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         """Delivers whole journal groups. Raises SequenceGap when earlier ones are missing there."""
+
+    def close(self) -> None:
+        """Lets go of its connections."""

@@ -6,22 +6,23 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from keeptrusts import __version__
 from keeptrusts.core.ids import new_id
-from keeptrusts.core.ledger.records import Boot, encode_record
+from keeptrusts.core.ledger.records import Boot, LeaseIntent, encode_record
 from keeptrusts.core.link import Changes, Heartbeat, RegisteredControl, RegisteredGroup, Registration, Snapshot
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
-from keeptrusts.gateway.adoption import NODE_NAME, RETIRED_MARK, adopt_journals
+from keeptrusts.gateway.adoption import RETIRED_MARK, adopt_journals
 from keeptrusts.gateway.cache import AnswerCache
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers
 from keeptrusts.gateway.edition import Edition
-from keeptrusts.gateway.journal import Journal, machine_boot_id
+from keeptrusts.gateway.journal import Journal, JournalFailed, machine_boot_id
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.shipper import Shipper
@@ -73,9 +74,10 @@ class Node:
         directory = self._root / self.node_id
         directory.mkdir(parents=True, mode=0o700)
         self.journal = Journal(directory, self.node_id, rulebook.durability)
-        (directory / NODE_NAME).write_text(self.node_id)
-        self.journal.append(encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns())))
+        self._boot = encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns()))
+        self.journal.append(self._boot)
         self.treasury = Treasury(self.journal, self._link, _fresh_id, rulebook.min_slice_nanos)
+        self.journal.opening = self._opening_records
         self._shipper = None if self._link is None else Shipper(self.journal, self._link)
 
     def edition(self) -> Edition:
@@ -263,15 +265,27 @@ class Node:
         for task in list(self._tasks):
             task.cancel()
         self.treasury.return_all()
-        if self._shipper is not None and self.journal.failure is None:
-            await self.journal.written()
-            if await self._shipper.finish(FINISH_S):
-                (self.journal.directory / RETIRED_MARK).touch()
-            else:
-                log.warning("The control plane is out of reach: the rest of the journal is shipped at the next start.")
+        if self._shipper is not None:
+            await self._ship_rest(self._shipper)
         self.journal.close()
         for target in self._targets.values():
             target.close()
+        if self._link is not None:
+            self._link.close()
+
+    async def _ship_rest(self, shipper: Shipper) -> None:
+        with suppress(JournalFailed):
+            await self.journal.written()
+        if not await shipper.finish(FINISH_S):
+            log.warning("The control plane is out of reach: the rest of the journal is shipped at the next start.")
+        elif not self.treasury.purse.open_leases():
+            # A call that was cut off still holds money: then the next start recovers it from the journal.
+            (self.journal.directory / RETIRED_MARK).touch()
+
+    def _opening_records(self) -> list[bytes]:
+        """What a segment must begin with to be replayed without those before it: who the node is, and its leases."""
+        leases = self.treasury.purse.open_leases()
+        return [self._boot, *(encode_record(LeaseIntent(lease.lease_id, lease.team_id)) for lease in leases)]
 
 
 def _fresh_id(prefix: str) -> str:

@@ -11,6 +11,7 @@ from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.journal import Journal, JournalFailed
 from keeptrusts.gateway.link import Link, LinkDown
 from keeptrusts.gateway.purse import Account, Lease, Purse, Waiter
+from keeptrusts.gateway.refusals import unwritten
 from keeptrusts.gateway.shortage import (
     ALONE,
     AWAY,
@@ -21,7 +22,6 @@ from keeptrusts.gateway.shortage import (
     insufficient,
     refusal,
     unverifiable,
-    unwritten,
 )
 
 log = logging.getLogger("keeptrusts::gateway")
@@ -197,6 +197,7 @@ class Treasury:
                 return
             account.waiters.popleft()
             waiter.future.set_exception(refusal(account))
+            self.purse.serve(account)
 
     def _tighten(self, account: Account, waiter: Waiter) -> None:
         """Counts the waiter's call exactly, and serves it if that makes it fit. Whose turn it is may be another call's."""
@@ -208,7 +209,6 @@ class Treasury:
             # Another call's settling may have led here: the trouble belongs to the call that waits.
             account.waiters.remove(waiter)
             waiter.future.set_exception(error)
-            return
         self.purse.serve(account)
 
     def _ask_later(self, account: Account) -> None:

@@ -62,6 +62,13 @@ JSON_LINE = b"content-type: application/json\r\n"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
+def unwritten() -> Refused:
+    """The journal can't be written, so nothing may be sent and nothing can be told as done. The log says why."""
+    return Refused(
+        Reason.JOURNAL_FAILED, "This gateway can't record calls now: its operators find the cause in its log."
+    )
+
+
 def status_of(refused: Refused) -> int:
     """The HTTP status of a refusal."""
     return REFUSALS[refused.reason][0]

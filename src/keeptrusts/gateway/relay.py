@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-import msgspec
-
 from keeptrusts.core.calls.chat import ChatRequest
 from keeptrusts.core.calls.replay import DONE_EVENT, as_stream, assemble
 from keeptrusts.core.calls.usage import Usage, UsageSource
@@ -11,7 +9,7 @@ from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply, spoken_texts
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.gateway.attempt import Attempt, counted_usage
+from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
@@ -39,13 +37,16 @@ async def relay_whole(
         raise UpstreamFailed("its answer is not JSON", sent=True)
     if bill.usage is not None:
         attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury)
+        if key is not None:
+            _keep(node, call, attempt, key, content)
     else:
-        usage = counted_usage(request, sum(count_tokens(text) for text in spoken_texts(content)))
-        attempt.settle(bill, usage, UsageSource.COUNTED, node.treasury)
-    if key is not None:
-        _keep(node, call, attempt, key, content)
+        output_tokens = sum(count_tokens(text) for text in spoken_texts(content))
+        attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
     node.journal.append(encode_record(call.event(node.loop.time())))
-    await client.whole_when_written(node.journal, _lines(call, attempt, permit, node), content)
+    lines = _lines(call, attempt, permit, node)
+    if not client.leave_to(node.journal, lines, content):
+        await node.journal.written()
+        await client.whole(200, lines, content)
     return True
 
 
@@ -60,20 +61,28 @@ async def relay_stream(
     data = await answer.read()
     await client.begin(STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s()))
     reader = StreamReader(show_usage=request.include_usage)
-    kept: list[bytes] | None = [] if key is not None else None
+    kept: list[bytes] = []
+    room = MAX_ENTRY_BYTES if key is not None else 0
     failure: UpstreamFailed | None = None
     try:
         while data:
             out = reader.feed(data)
             if out:
-                if kept is not None:
+                room -= len(out)
+                if room >= 0:
                     kept.append(out)
                 await client.more(out)
+            elif reader.overfull:
+                answer.abandon()
+                raise UpstreamFailed("an event of its stream is larger than any may be", sent=True)
             data = await answer.read()
+        if out := reader.finish():
+            room = -1
+            await client.more(out)
     except UpstreamFailed as broken:
         failure = broken
     last = _settle_stream(node, call, request, attempt, reader, failure)
-    if key is not None and kept is not None and reader.done and sum(map(len, kept)) <= MAX_ENTRY_BYTES:
+    if key is not None and room >= 0 and reader.done and reader.usage is not None:
         reply = assemble(b"".join(kept), _usage_object(call.usage))
         if reply is not None:
             _keep(node, call, attempt, key, reply)
@@ -93,8 +102,7 @@ def _settle_stream(
     elif failure is not None:
         attempt.fail(failure, node.treasury)
     else:
-        usage = counted_usage(request, reader.count_output(count_tokens))
-        attempt.settle(bill, usage, UsageSource.COUNTED, node.treasury)
+        attempt.settle_unsaid(bill, request, reader.count_output(count_tokens), node.treasury)
     if reader.done:
         return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), DONE_EVENT)
     call.status, call.reason = "interrupted", "stream_interrupted"
@@ -134,17 +142,19 @@ async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt,
 
 async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequest, entry: Cached) -> bool:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
+    events = as_stream(entry.body, request.include_usage) if request.stream else None
+    if request.stream and events is None:
+        raise Refused(Reason.UPSTREAM_ERROR, "The answer that was kept can't be sent as a stream.")
     call.status, call.cache_hit, call.cost_nanos, call.saved_nanos = "cached", True, 0, entry.cost_nanos
     call.provider, call.model = entry.provider, entry.model
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
     lines = b"%bx-keeptrusts-cache: hit\r\n%b" % (target_lines(call.provider, call.model), _cost_line(0))
-    if not request.stream:
+    if events is None:
         await client.whole(200, JSON_LINE + lines, entry.body)
         return True
     await client.begin(STREAM_LINES + lines)
-    events = b"".join(as_stream(msgspec.json.decode(entry.body), request.include_usage))
-    await client.end(events + DONE_EVENT)
+    await client.end(events)
     return True
 
 

@@ -11,17 +11,11 @@ ALONE = "This gateway has no control plane to ask for budget."
 AWAY = "The budget can't be verified right now: the control plane is out of reach."
 REJECTED = "The budget can't be verified right now: the control plane refused this gateway's question."
 SLOW = "The budget can't be verified right now: the control plane did not answer in time."
-UNWRITTEN = "This gateway can't record calls now."
 
 
 def unverifiable(message: str) -> Refused:
     """Nobody can say whether there is money: never a free pass."""
     return Refused(Reason.BUDGET_UNVERIFIABLE, message)
-
-
-def unwritten() -> Refused:
-    """The journal can't be written."""
-    return Refused(Reason.JOURNAL_FAILED, UNWRITTEN)
 
 
 def crowded(bound: int) -> Refused:

@@ -15,12 +15,10 @@ from keeptrusts.gateway.token_count import count_tokens
 class SimulatedAnswer:
     """An answer that comes from nowhere, at the pace that the settings ask for."""
 
-    def __init__(
-        self, settings: SimulatedSettings, status: int, events: Iterator[bytes], written: "asyncio.Future[None]"
-    ) -> None:
+    def __init__(self, settings: SimulatedSettings, status: int, events: Iterator[bytes], journal: Journal) -> None:
         self._settings = settings
         self._events = events
-        self._written = written
+        self._journal = journal
         self._begun = False
         self.status = status
         self.headers: dict[bytes, bytes] = {}
@@ -31,7 +29,7 @@ class SimulatedAnswer:
         if self._begun:
             return
         self._begun = True
-        await self._written
+        await self._journal.written()
         if self._settings.latency_ms:
             await asyncio.sleep(self._settings.latency_ms / 1000)
 
@@ -63,16 +61,14 @@ class SimulatedTarget:
         del request_id
         self._calls += 1
         settings = self._settings
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        journal.then(written.set_result, None, written.set_exception)
         if settings.fault_every and self._calls % settings.fault_every == 0:
-            return SimulatedAnswer(settings, settings.fault_status, iter([simulated_fault(settings)]), written)
+            return SimulatedAnswer(settings, settings.fault_status, iter([simulated_fault(settings)]), journal)
         request = msgspec.json.decode(body)
         now_s = int(time.time())
         if whole:
             reply = simulate_reply(request, settings, count_tokens, now_s)
-            return SimulatedAnswer(settings, 200, iter([reply]), written)
-        return SimulatedAnswer(settings, 200, simulate_stream(request, settings, count_tokens, now_s), written)
+            return SimulatedAnswer(settings, 200, iter([reply]), journal)
+        return SimulatedAnswer(settings, 200, simulate_stream(request, settings, count_tokens, now_s), journal)
 
     def close(self) -> None:
         """See ReadyTarget."""

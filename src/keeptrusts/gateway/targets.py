@@ -6,7 +6,7 @@ from typing import Protocol
 
 from keeptrusts.core.providers.openai import CHAT_PATH, VENDOR_BASE_URL
 from keeptrusts.core.routing.target import Target
-from keeptrusts.gateway.exchange import Exchange, UpstreamFailed
+from keeptrusts.gateway.exchange import Exchange
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.simulation import SimulatedTarget
 from keeptrusts.gateway.upstream import Origin
@@ -77,7 +77,7 @@ class HttpTarget:
     async def _connect_and_send(self, exchange: Exchange, journal: Journal) -> None:
         try:
             connection = await self._origin.connection()
-        except UpstreamFailed as failure:
+        except Exception as failure:
             exchange.fail(failure)
         else:
             journal.then(connection.start, exchange, exchange.fail)

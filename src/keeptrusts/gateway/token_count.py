@@ -7,6 +7,14 @@ SAMPLE_BYTES = 64 * 1024
 """Counting holds the interpreter's lock, so beyond this much text only a part is counted and the rest stays bounded."""
 
 
+FAMILIES = ("gpt-4o", "gpt-4.1", "gpt-5", "chatgpt-4o", "o1", "o3", "o4")
+
+
+def counts_exactly(model: str) -> bool:
+    """Whether the model reads this vocabulary: of any other one, a count may be too low to hold money by."""
+    return model.startswith(FAMILIES)
+
+
 @cache
 def _tokenizer() -> Any:
     import splintr

@@ -4,7 +4,6 @@ No redirects, no proxies from the environment, no cookies, nothing decompressed:
 """
 
 import asyncio
-import re
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -18,9 +17,12 @@ from keeptrusts.gateway.exchange import Exchange, UpstreamFailed
 
 MAX_CONNECTIONS = 2_000
 SWEEP_S = 0.5
+IDLE_CLOSE_S = 55.0
+"""Unused connections are closed before the usual minute after which servers do: one that is reused while its server closes
+it costs a call whose outcome nobody knows."""
 
-_FRAMING = re.compile(rb"\r\n(?i:content-length: (\d{1,12})(?=\r)|content-length|transfer-encoding|connection)")
-"""The headers that say where an answer ends: one group, empty for all but a plain length."""
+MAX_LENGTH_DIGITS = 12
+_LENGTH = b"\r\ncontent-length: "
 
 
 class Reply(Struct):
@@ -43,7 +45,11 @@ class _Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._between_answers = True
         self._until_eof = False
+        self._reusable = False
+        self._stray = False
         self._paused = False
+        self.idle_since = 0.0
+        self.counted = True
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,10 +57,15 @@ class _Connection(asyncio.Protocol):
 
     def start(self, exchange: Exchange) -> None:
         """Writes the request; the answer goes to ``exchange``."""
-        exchange.attach(self)
-        if self.lost or self._transport.is_closing():
-            exchange.fail(UpstreamFailed("the connection was closed before the request was sent", sent=False))
+        if exchange.over:
+            # Nobody waits for it any more: what was not sent stays unsent.
+            if not self.lost:
+                self._origin.release(self)
             return
+        if self.lost or self._transport.is_closing():
+            self._origin.start_elsewhere(exchange)
+            return
+        exchange.attach(self)
         self._exchange = exchange
         exchange.sent = True
         origin = self._origin
@@ -66,7 +77,7 @@ class _Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             # Bytes that nobody asked for: the connection's framing can't be trusted any more.
-            self._transport.abort()
+            self.abort()
             return
         if self._between_answers and exchange.whole_only and self._take_whole(exchange, data):
             return
@@ -74,26 +85,47 @@ class _Connection(asyncio.Protocol):
         exchange.deadline = self._origin.tick + self._origin.idle_timeout_s
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            exchange.fail(UpstreamFailed(f"the answer is not HTTP: {error}", sent=True))
-            self._transport.abort()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._pieces and self._exchange is not None:
+                self._hand_on(exchange)
+            exchange.fail(UpstreamFailed(f"the answer is not HTTP: {type(error).__name__}", sent=True))
+            self.abort()
             return
-        if self._pieces and self._exchange is not None:
+        if self._exchange is None:
+            self._answered()
+        elif self._pieces:
             self._hand_on(exchange)
+
+    def _answered(self) -> None:
+        if self._stray or not self._reusable:
+            self.abort()
+        else:
+            self._between_answers = True
+            self._origin.release(self)
 
     def _take_whole(self, exchange: Exchange, data: bytes) -> bool:
         """The common case, without a parser: a good answer that came in one piece and says its length, once."""
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
+        if not data.startswith(b"HTTP/1.1 200 "):
             return False
-        framing = _FRAMING.findall(data, 0, end + 2)
-        if len(framing) != 1 or not framing[0] or end + 4 + int(framing[0]) != len(data):
+        end = data.find(b"\r\n\r\n")
+        head = data[: end + 2].lower()
+        start = head.find(_LENGTH) + len(_LENGTH)
+        if end < 0 or start < len(_LENGTH) or b"\r\ntransfer-encoding" in head or b"\r\nconnection" in head:
+            return False
+        length = head[start : head.find(b"\r\n", start)]
+        if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or head.find(b"\r\ncontent-length", start) >= 0:
+            return False
+        if end + 4 + int(length) != len(data):
             return False
         exchange.begin(200, {})
         exchange.take(data[end + 4 :])
         self._done(exchange)
         self._origin.release(self)
         return True
+
+    def on_message_begin(self) -> None:
+        # A second answer to one request: the next one's caller must not get it.
+        self._stray = self._exchange is None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.lower()] = value
@@ -120,12 +152,8 @@ class _Connection(asyncio.Protocol):
             return
         if self._pieces:
             self._hand_on(exchange)
+        self._reusable = self._parser.should_keep_alive() and not self._until_eof
         self._done(exchange)
-        if self._parser.should_keep_alive() and not self._until_eof:
-            self._between_answers = True
-            self._origin.release(self)
-        else:
-            self._transport.close()
 
     def _done(self, exchange: Exchange) -> None:
         self._exchange = None
@@ -151,7 +179,7 @@ class _Connection(asyncio.Protocol):
         if self._exchange is not None:
             what = "no more of the answer came" if self._exchange.head_complete else "no answer came"
             self._exchange.fail(UpstreamFailed(f"{what} in time", sent=True, timed_out=True))
-        self._transport.abort()
+        self.abort()
 
     @property
     def deadline(self) -> float:
@@ -162,21 +190,22 @@ class _Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """The client is slower than the provider: stop reading."""
-        if not self._paused and not self.lost:
+        if not (self._paused or self.lost or self._transport.is_closing()):
             self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Reads again."""
-        if self._paused and not self.lost:
+        if self._paused and not (self.lost or self._transport.is_closing()):
             self._paused = False
             self._transport.resume_reading()
             if self._exchange is not None:
                 self._exchange.deadline = self._origin.tick + self._origin.idle_timeout_s
 
     def abort(self) -> None:
-        """Drops the connection."""
+        """Drops the connection; nobody gets it from now on."""
         if not self.lost:
+            self.lost = True
             self._transport.abort()
 
 
@@ -207,45 +236,55 @@ class Origin:
         self.busy: set[_Connection] = set()
         self._open = 0
         self._queue: deque[asyncio.Future[None]] = deque()
+        self._starting: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self.tick = 0.0
 
     async def connection(self) -> _Connection:
         """A free connection, made if need be. Raises UpstreamFailed(sent=False)."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.lost:
-                return connection
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._sweep()
-        while self._open >= MAX_CONNECTIONS:
-            turn = self._loop.create_future()
-            self._queue.append(turn)
-            await turn
-            if self._idle:
-                return self._idle.pop()
-        self._open += 1
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await self._loop.create_connection(
-                    lambda: _Connection(self),
-                    self._host,
-                    self._port,
-                    ssl=self._tls,
-                    server_hostname=self._host if self._tls else None,
-                )
+                while (free := self.idle_connection()) is None and self._open >= MAX_CONNECTIONS:
+                    await self._turn(self._loop)
+                return free or await self._connect(self._loop)
         except TimeoutError:
-            self._gone()
             raise UpstreamFailed("it did not accept a connection in time", sent=False, timed_out=True) from None
-        except OSError as error:
-            self._gone()
-            raise UpstreamFailed(f"no connection: {error.strerror or error}", sent=False) from None
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: a host name that can't be one.
+            what = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+            raise UpstreamFailed(f"no connection: {what}", sent=False) from None
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> _Connection:
+        connection = _Connection(self)
+        self._open += 1
+        try:
+            await loop.create_connection(
+                lambda: connection,
+                self._host,
+                self._port,
+                ssl=self._tls,
+                server_hostname=self._host if self._tls else None,
+            )
         except BaseException:
-            self._gone()
+            self.forget(connection)
             raise
         return connection
+
+    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Waits until a connection is free or there is room for one."""
+        turn = loop.create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                # It was this one's turn: another takes it.
+                self._next_in_queue()
+            raise
 
     def idle_connection(self) -> _Connection | None:
         """A free connection if there is one already: saves the caller a coroutine."""
@@ -265,8 +304,21 @@ class Origin:
         content = await exchange.whole()
         return Reply(exchange.status, exchange.headers, content)
 
+    def start_elsewhere(self, exchange: Exchange) -> None:
+        """The connection that was chosen is gone, and nothing was sent on it: another one takes the exchange."""
+        task = asyncio.get_running_loop().create_task(self._start(exchange))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _start(self, exchange: Exchange) -> None:
+        try:
+            (await self.connection()).start(exchange)
+        except Exception as failure:
+            exchange.fail(failure)
+
     def release(self, connection: _Connection) -> None:
         """The connection is free again."""
+        connection.idle_since = self.tick
         self._idle.append(connection)
         self._next_in_queue()
 
@@ -275,11 +327,10 @@ class Origin:
         self.busy.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._gone()
-
-    def _gone(self) -> None:
-        self._open -= 1
-        self._next_in_queue()
+        if connection.counted:
+            connection.counted = False
+            self._open -= 1
+            self._next_in_queue()
 
     def _next_in_queue(self) -> None:
         while self._queue:
@@ -295,6 +346,8 @@ class Origin:
         self.tick = self._loop.time()
         for connection in [c for c in self.busy if c.deadline < self.tick]:
             connection.expire()
+        while self._idle and self._idle[0].idle_since + IDLE_CLOSE_S < self.tick:
+            self._idle.pop(0).abort()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def close(self) -> None:

@@ -18,9 +18,9 @@ _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 INCLUDE_USAGE = Raw(b'{"include_usage":true}')
+MAX_MODEL_NAME = 256
 _MEDIA_PARTS = (b'"image_url"', b'"input_audio"', b'"file"', b'"file_id"', b'"video_url"')
-_MEDIA_TYPES = frozenset({"image_url", "input_audio", "file", "video_url"})
-_TRUE = b"true"
+_TEXT_TYPES = frozenset({"text", "refusal"})
 
 
 class ChatRequest:
@@ -66,10 +66,19 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise Refused(Reason.INVALID_REQUEST, "`model` must be a string.", {"param": "model"}) from None
     if not model:
         raise Refused(Reason.INVALID_REQUEST, "`model` is empty: name the model to call.", {"param": "model"})
+    if len(model) > MAX_MODEL_NAME:
+        message = f"`model` is longer than any model's name: {MAX_MODEL_NAME} characters at most."
+        raise Refused(Reason.INVALID_REQUEST, message, {"param": "model"})
     if messages[:1] != b"[":
         raise Refused(Reason.INVALID_REQUEST, "`messages` must be an array of messages.", {"param": "messages"})
-    # A part of a message says its type; without one there is only text. An escape could hide a letter of the word.
-    plain = fields.keys() <= PLAIN_FIELDS and b'"type"' not in messages and b"\\u" not in messages
+    # A part of a message says its type; without one there is only text, or an answer that was audio. An escape could hide
+    # a letter of the word.
+    plain = (
+        fields.keys() <= PLAIN_FIELDS
+        and b'"type"' not in messages
+        and b'"audio"' not in messages
+        and b"\\u" not in messages
+    )
     request = ChatRequest(fields, model, len(body), plain)
     for field in fields.keys() & _READ_FIELDS:
         _READ_FIELDS[field](request, fields[field])
@@ -146,7 +155,12 @@ _REASONING_FAMILIES = ("o1", "o3", "o4", "gpt-5")
 
 def limit_field(model: str) -> str:
     """The parameter that limits the answer's length: OpenAI's reasoning models know only the newer one."""
-    return "max_completion_tokens" if model.startswith(_REASONING_FAMILIES) else "max_tokens"
+    return "max_completion_tokens" if thinks_unseen(model) else "max_tokens"
+
+
+def thinks_unseen(model: str) -> bool:
+    """Whether the model bills tokens that its answer does not show."""
+    return model.startswith(_REASONING_FAMILIES)
 
 
 def _with_usage(options: Raw | None) -> Raw:
@@ -156,18 +170,24 @@ def _with_usage(options: Raw | None) -> Raw:
 
 
 def has_media(request: ChatRequest) -> bool:
-    """Whether a message carries something whose tokens its bytes don't bound: an image, audio, a file."""
-    messages = bytes(request.fields["messages"])
-    if b"\\u" not in messages:
-        # A part of a message says its type; without one there is only text.
-        return b'"type"' in messages and any(part in messages for part in _MEDIA_PARTS)
-    # An escape can hide a letter of a part's type, so look at the decoded messages.
-    return any(
-        isinstance(part, dict) and part.get("type") in _MEDIA_TYPES
-        for message in _messages(request)
-        if isinstance(message.get("content"), list)
-        for part in message["content"]
-    )
+    """Whether a message carries something whose tokens its bytes don't bound: an image, audio, a file, a part of a type
+    that we don't know."""
+    raw = bytes(request.fields["messages"])
+    if b"\\u" not in raw:
+        typed = b'"type"' in raw
+        if not typed and b'"audio"' not in raw:
+            return False
+        # A repeated key can hide a part from the decoded messages, but not from whoever reads the first of the two.
+        if typed and any(part in raw for part in _MEDIA_PARTS):
+            return True
+    messages = _messages(request)
+    parts = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
+    return any(m.get("audio") is not None for m in messages) or not all(map(_is_text, parts))
+
+
+def _is_text(part: Any) -> bool:
+    kind = part.get("type", "text") if isinstance(part, dict) else "text"
+    return isinstance(kind, str) and kind in _TEXT_TYPES
 
 
 def texts(request: ChatRequest) -> list[str]:
@@ -177,27 +197,47 @@ def texts(request: ChatRequest) -> list[str]:
         _collect(message.get("content"), found)
         _collect(message.get("tool_calls"), found)
     if "tools" in request.fields:
-        _collect(_decode_any(request.fields["tools"]), found)
+        _collect(_value(request, "tools"), found)
     return found
 
 
-def _messages(request: ChatRequest) -> list[dict[str, Any]]:
+def prompt_strings(request: ChatRequest) -> list[str]:
+    """Every string that may become a part of the prompt, names of fields too: what an exact count must count."""
+    found: list[str] = []
+    for field in request.fields.keys() & _PROMPT_FIELDS:
+        _collect(_value(request, field), found, names=True)
+    return found
+
+
+_PROMPT_FIELDS = frozenset({"messages", "tools", "tool_choice", "functions", "function_call", "response_format"})
+
+
+def _value(request: ChatRequest, field: str) -> Any:
+    """A field's value, decoded. Raises Refused(INVALID_JSON) for a number that no number type holds, and the like."""
     try:
-        messages = _decode_any(request.fields["messages"])
+        return _decode_any(request.fields[field])
+    except RecursionError:
+        raise Refused(Reason.INVALID_JSON, f"`{field}` is nested too deeply.", {"param": field}) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(Reason.INVALID_JSON, f"`messages` is not valid JSON: {error}.") from None
-    return [message for message in messages if isinstance(message, dict)]
+        raise Refused(Reason.INVALID_JSON, f"`{field}` is not valid JSON: {error}.", {"param": field}) from None
 
 
-def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
-        found.append(value)
-    elif isinstance(value, list):
-        for item in value:
-            _collect(item, found)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _collect(item, found)
+def _messages(request: ChatRequest) -> list[dict[str, Any]]:
+    return [message for message in _value(request, "messages") if isinstance(message, dict)]
+
+
+def _collect(value: Any, found: list[str], names: bool = False) -> None:
+    rest = [value]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, list):
+            rest += reversed(value)
+        elif isinstance(value, dict):
+            rest += reversed(value.values())
+            if names:
+                rest += value
 
 
 _NOT_IN_CACHE_KEY = frozenset({"stream", "stream_options", "user", "metadata"})
@@ -205,11 +245,13 @@ _NOT_IN_CACHE_KEY = frozenset({"stream", "stream_options", "user", "metadata"})
 
 def cacheable_form(request: ChatRequest) -> bytes:
     """The request's canonical JSON without what can't change the answer: equal questions have equal forms."""
-    fields = {name: _decode_any(raw) for name, raw in request.fields.items() if name not in _NOT_IN_CACHE_KEY}
+    fields = {name: _value(request, name) for name in request.fields if name not in _NOT_IN_CACHE_KEY}
     return msgspec.json.encode(fields, order="deterministic")
 
 
 def is_deterministic(request: ChatRequest) -> bool:
     """Whether the client asked for temperature 0."""
-    raw = request.fields.get("temperature")
-    return raw is not None and _decode_any(raw) == 0
+    if "temperature" not in request.fields:
+        return False
+    temperature = _value(request, "temperature")
+    return temperature == 0 and temperature is not False

@@ -9,23 +9,43 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
 
 DONE_EVENT = b"data: [DONE]\n\n"
+MAX_TOOL_CALLS = 1_024
+
+_NONSENSE = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading an answer can meet whose maker does not keep to the dialect."""
 
 
-def as_stream(reply: dict[str, Any], include_usage: bool) -> Iterator[bytes]:
-    """The events in which a whole reply would have come, without the closing ``[DONE]``."""
+def as_stream(reply: bytes, include_usage: bool) -> bytes | None:
+    """A whole reply as the events in which it would have come; None when it does not make sense."""
+    try:
+        return b"".join(map(_event, _chunks(_decode(reply, type=dict[str, Any]), include_usage))) + DONE_EVENT
+    except _NONSENSE:
+        return None
+
+
+def _chunks(reply: dict[str, Any], include_usage: bool) -> Iterator[dict[str, Any]]:
     head: dict[str, Any] = {
         name: reply[name] for name in ("id", "created", "model", "system_fingerprint") if name in reply
     }
     head["object"] = "chat.completion.chunk"
-    for choice in reply.get("choices", []):
-        index, message = choice.get("index", 0), choice.get("message", {})
+    for choice in reply["choices"]:
+        index, message = choice.get("index", 0), choice["message"]
         delta = {name: value for name, value in message.items() if value is not None}
         if "tool_calls" in delta:
             delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(delta["tool_calls"])]
-        yield _event({**head, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
-        yield _event({**head, "choices": [{"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}]})
+        yield {**head, "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
+        yield {**head, "choices": [{"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}]}
     if include_usage:
-        yield _event({**head, "choices": [], "usage": reply.get("usage")})
+        yield {**head, "choices": [], "usage": reply.get("usage")}
 
 
 def _event(chunk: dict[str, Any]) -> bytes:
@@ -34,19 +54,23 @@ def _event(chunk: dict[str, Any]) -> bytes:
 
 def assemble(stream: bytes, usage: dict[str, Any]) -> bytes | None:
     """The whole reply that a stream's events spell out, with ``usage`` as its usage; None when they don't make sense."""
+    try:
+        return _whole(stream, usage)
+    except _NONSENSE:
+        return None
+
+
+def _whole(stream: bytes, usage: dict[str, Any]) -> bytes | None:
     head: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    try:
-        for line in stream.split(b"\n"):
-            payload = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
-            if not payload or payload == b"[DONE]":
-                continue
-            chunk = _decode(payload, type=dict[str, Any])
-            head = head or chunk
-            for part in chunk.get("choices") or []:
-                _add(choices.setdefault(part["index"], {"message": {}, "finish_reason": None}), part)
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        return None
+    for line in stream.split(b"\n"):
+        payload = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
+        if not payload or payload == b"[DONE]":
+            continue
+        chunk = _decode(payload, type=dict[str, Any])
+        head = head or chunk
+        for part in chunk.get("choices") or []:
+            _add(choices.setdefault(part["index"], {"message": {}, "finish_reason": None}), part)
     if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
         return None
     reply: dict[str, Any] = {
@@ -74,6 +98,8 @@ def _add(choice: dict[str, Any], part: dict[str, Any]) -> None:
 
 def _add_tool_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
     at = part["index"]
+    if not 0 <= at < MAX_TOOL_CALLS:
+        raise ValueError(f"tool call {at}")
     while len(calls) <= at:
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
     call = calls[at]

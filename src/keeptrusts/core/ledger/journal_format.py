@@ -33,17 +33,30 @@ class DamagedJournal(Exception):
 
 
 class Group(Struct, frozen=True):
-    """One write: its records in order, the sequence number of the first, and the chain value after it."""
+    """One write: how many records, the sequence number of the first, the chain value after it, and its place.
+
+    ``body`` are the records as they stand there; whoever only passes groups on need not take them apart.
+    """
 
     first_seq: int
-    records: tuple[bytes, ...]
+    count: int
+    body: bytes
     chain: bytes
+    offset: int
     end_offset: int
 
     @property
     def last_seq(self) -> int:
         """The sequence number of the last record."""
-        return self.first_seq + len(self.records) - 1
+        return self.first_seq + self.count - 1
+
+    @property
+    def records(self) -> tuple[bytes, ...]:
+        """The records, in order. Raises DamagedJournal when they are not what the group announces."""
+        records = tuple(_split_records(self.body, self.offset))
+        if len(records) != self.count:
+            raise DamagedJournal(self.offset, f"{len(records)} records where {self.count} were announced")
+        return records
 
 
 def encode_group(records: Sequence[bytes], first_seq: int, previous_chain: bytes) -> tuple[bytes, bytes]:
@@ -85,10 +98,7 @@ def read_groups(data: bytes, first_seq: int, previous_chain: bytes) -> Iterator[
             raise DamagedJournal(offset, f"sequence {group_seq} where {seq} was due")
         if blake2b(chain + body, digest_size=16).digest() != group_chain:
             raise DamagedJournal(offset, "chain does not hold")
-        records = tuple(_split_records(body, offset))
-        if len(records) != count:
-            raise DamagedJournal(offset, f"{len(records)} records where {count} were announced")
-        yield Group(group_seq, records, group_chain, end)
+        yield Group(group_seq, count, body, group_chain, offset, end)
         offset, seq, chain = end, seq + count, group_chain
 
 

@@ -10,6 +10,10 @@ DAY_S = 86_400
 DAY_BUCKET_S = 300
 
 
+Charges = list[tuple[SlidingWindow, int]]
+"""What a call took from each token window: limits may change before it ends."""
+
+
 class Exceeded(Struct, frozen=True):
     """Which limit refuses, its figure, and how long to wait."""
 
@@ -63,19 +67,27 @@ class Meter:
                 return Exceeded(name, self.scope, allowed, window.wait_s(asked, allowed, now_s))
         return None
 
-    def take(self, tokens: int, now_s: int) -> None:
-        """Charges one call and its estimated tokens."""
+    def take(self, tokens: int, now_s: int) -> Charges:
+        """Charges one call and its estimated tokens; returns what ``leave`` needs to correct them."""
         self.running += 1
         for _, _, window in self._requests:
             window.add(1, now_s)
+        charges = []
         for _, allowed, window in self._tokens:
-            window.add(min(allowed, tokens), now_s)
+            amount = min(allowed, tokens)
+            window.add(amount, now_s)
+            charges.append((window, amount))
+        return charges
 
-    def leave(self, tokens: int, used_tokens: int, now_s: int) -> None:
-        """The call ended: its place is free, and its estimate is corrected to what it used."""
+    def leave(self, charges: Charges, used_tokens: int | None, taken_s: int, now_s: int) -> None:
+        """The call that was charged at ``taken_s`` ended: its place is free, and its estimate is corrected to what it used.
+
+        ``used_tokens`` None: nobody knows, and the estimate stays.
+        """
         self.running -= 1
-        for _, allowed, window in self._tokens:
-            window.add(used_tokens - (min(allowed, tokens)), now_s)
+        if used_tokens is not None:
+            for window, amount in charges:
+                window.correct(used_tokens - amount, taken_s, now_s)
 
     def left(self, now_s: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
         """The first limit on requests and the first on tokens, each with what is left of it, for ``x-ratelimit-*``."""

@@ -12,6 +12,10 @@ VENDOR_BASE_URL = "https://api.openai.com/v1"
 CHAT_PATH = "/chat/completions"
 
 
+MOST_TOKENS = 1_000_000_000
+"""No call uses more: a larger figure is a mistake, and its cost would not fit the ledger."""
+
+
 class _PromptDetails(Struct, frozen=True):
     cached_tokens: int | None = None
 
@@ -22,7 +26,7 @@ class _CompletionDetails(Struct, frozen=True):
 
 class _Usage(Struct, frozen=True):
     prompt_tokens: int
-    completion_tokens: int = 0
+    completion_tokens: int
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
@@ -75,6 +79,8 @@ def _buckets(usage: _Usage) -> Usage | None:
     reasoning = (thinking.reasoning_tokens or 0) if thinking is not None else 0
     if cached < 0 or cached > usage.prompt_tokens or reasoning < 0 or usage.completion_tokens < 0:
         return None
+    if usage.prompt_tokens > MOST_TOKENS or usage.completion_tokens > MOST_TOKENS:
+        return None
     return Usage(
         usage.prompt_tokens - cached, cached, 0, 0, usage.completion_tokens, min(reasoning, usage.completion_tokens)
     )
@@ -87,10 +93,30 @@ _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = b"[DONE]"
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+"""No event of a stream is larger; whoever sends one is not to be read on."""
+
+
+class _Function(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(Struct, frozen=True):
+    function: _Function | None = None
+
 
 class _Delta(Struct, frozen=True):
     content: str | None = None
     reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+    def texts(self) -> Iterator[str | None]:
+        yield from (self.reasoning_content, self.content, self.refusal)
+        for call in self.tool_calls or ():
+            if call.function is not None:
+                yield from (call.function.name, call.function.arguments)
 
 
 class _Said(Struct, frozen=True):
@@ -112,7 +138,7 @@ def spoken_texts(payload: bytes) -> list[str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     said = [part for choice in choices for part in (choice.delta, choice.message) if part is not None]
-    return [text for part in said for text in (part.reasoning_content, part.content) if text]
+    return [text for part in said for text in part.texts() if text]
 
 
 def _delta_texts(line: bytes) -> list[str]:
@@ -174,23 +200,33 @@ class StreamReader:
             return b"".join(self._events(block))
         return block[:start] + b"".join(self._events(block[start:]))
 
+    def finish(self) -> bytes:
+        """The stream came to its end, and a last event that lacks only its blank line counts. Returns what may be relayed."""
+        payload = _payload(self._carry)
+        if payload != _DONE and not _is_chunk(payload):
+            return b""
+        return self.feed(b"\n\n")
+
     def rest(self) -> bytes:
         """What is left when the upstream ended in the middle of an event."""
         return self._carry
+
+    @property
+    def overfull(self) -> bool:
+        """Whether an event has begun that is larger than any may be."""
+        return len(self._carry) > MAX_EVENT_BYTES
 
     def _events(self, block: bytes) -> Iterator[bytes]:
         start = 0
         for end in _EVENT_END.finditer(block):
             event = block[start : end.end()]
             start = end.end()
-            payload = event.strip()
-            if payload.startswith(b"data:"):
-                payload = payload[5:].strip()
-                if payload == _DONE:
-                    self.done = True
-                    continue
-                if _USAGE_OBJECT.search(payload) is not None and not self._read(payload):
-                    continue
+            payload = _payload(event)
+            if payload == _DONE:
+                self.done = True
+                continue
+            if _USAGE_OBJECT.search(payload) is not None and not self._read(payload):
+                continue
             yield event
 
     def _read(self, payload: bytes) -> bool:
@@ -204,3 +240,17 @@ class StreamReader:
         self.usage = _buckets(chunk.usage)
         self.served_model = chunk.model
         return self._show_usage or bool(chunk.choices)
+
+
+def _payload(event: bytes) -> bytes:
+    """An event's data: its lines of that name, together (WHATWG HTML, "Server-sent events")."""
+    data = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(data).strip()
+
+
+def _is_chunk(payload: bytes) -> bool:
+    try:
+        _decode_chunk(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
