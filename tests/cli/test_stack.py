@@ -2,6 +2,7 @@
 
 import shlex
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,12 @@ def test_later_greetings_do_not_show_the_token(up: Asked) -> None:
 
 def test_at_the_usual_place_nothing_has_to_be_exported(up: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(up.home.parent))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     home = up.home.rename(up.home.parent / ".keeptrusts")
     stack = replace(Asked(home).prepare(), api_port=8080)
     assert not any("export" in line for line in greeting(stack))
+
+
+def test_where_the_shell_does_not_find_kt_it_is_told_the_place(up: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert any(f"export PATH={Path(sys.executable).parent}" in line for line in greeting(up.prepare()))

@@ -143,9 +143,11 @@ class Counter:
 
     def look(self, call: Call) -> None:
         """Notes whether a call that waited has got its money."""
-        if not call.ended and call.lease is None and call.task is not None and call.task.done():
-            if not call.task.cancelled() and call.task.exception() is None:
-                call.lease, call.hold = call.task.result()
+        task = call.task
+        if call.ended or call.lease is not None or task is None or not task.done() or task.cancelled():
+            return
+        if task.exception() is None:
+            call.lease, call.hold = task.result()
 
     def settle(self, call: Call, cost: int) -> None:
         """The call ends at this cost; its row is journaled in the same turn."""
@@ -155,10 +157,10 @@ class Counter:
         async def close() -> None:
             assert call.lease is not None
             self.purse.close(self.account, call.lease, call.hold, cost)
-            paid = Attempt(
-                1, "t", "openai", "gpt-4o-mini", "settled", call.hold, cost, 200, None, call.lease.lease_id
+            paid = Attempt(1, "t", "openai", "gpt-4o-mini", "settled", call.hold, cost, 200, None, call.lease.lease_id)
+            self.journal.append(
+                encode_record(event(f"{self.node_id}-{call.number}", (paid,), attribution=Attribution()))
             )
-            self.journal.append(encode_record(event(f"{self.node_id}-{call.number}", (paid,), attribution=Attribution())))
 
         self.loop.do(close())
         self.costs += cost

@@ -98,7 +98,9 @@ class Life:
             )
             self.treasury.purse.close(self.treasury.purse.account(team), leases[-1], HOLD, costs[-1])
             self.journal.append(
-                encode_record(event(call_id, rows, team=team, settles=1, cost_nanos=sum(costs), request_id=f"req-{call_id}"))
+                encode_record(
+                    event(call_id, rows, team=team, settles=1, cost_nanos=sum(costs), request_id=f"req-{call_id}")
+                )
             )
             await self.journal.written()
 

@@ -133,18 +133,6 @@ def test_a_write_that_broke_off_leaves_what_was_before_it(
     assert groups_on_disk(tmp_path) == [[b"good"]]
 
 
-def test_one_who_is_cancelled_while_waiting_does_not_take_the_others_along(loop: HandLoop, journal: Journal) -> None:
-    async def both() -> list[object]:
-        journal.append(b"record")
-        gone, stays = asyncio.ensure_future(journal.written()), asyncio.ensure_future(journal.written())
-        asyncio.get_running_loop().call_soon(gone.cancel)
-        await asyncio.sleep(0)
-        return await asyncio.gather(gone, stays, return_exceptions=True)
-
-    gone, stays = loop.done(both())
-    assert stays is None
-
-
 def test_one_consequence_that_breaks_does_not_keep_the_others(loop: HandLoop, journal: Journal) -> None:
     seen: list[str] = []
 
@@ -214,7 +202,7 @@ def test_the_lock_ends_with_its_process_even_by_kill_9(tmp_path: Path) -> None:
     Journal(tmp_path, "nod_1").close()
 
 
-# durability: power
+# Synced to disk
 
 
 class Disk:
@@ -284,6 +272,19 @@ def test_who_waits_during_a_sync_without_writing_is_woken_and_leaves_no_empty_gr
     assert sent == ["sent"]
     assert groups_on_disk(safe.directory) == [[b"first"]]
     assert disk.syncs == 1
+
+
+def test_one_who_is_cancelled_while_waiting_does_not_take_the_others_along(
+    loop: HandLoop, safe: Journal, disk: Disk
+) -> None:
+    in_loop(loop, lambda: safe.append(b"record"))
+    gone, stays = started(loop, safe.written()), started(loop, safe.written())
+    gone.cancel()
+    loop.turn()
+    disk.gate.set()
+    loop.turn()
+    assert gone.cancelled()
+    assert stays.result() is None
 
 
 def test_a_failed_sync_is_a_failed_journal(loop: HandLoop, safe: Journal, disk: Disk) -> None:

@@ -258,7 +258,9 @@ def test_a_hold_beyond_all_numbers_is_refused_like_any_other(counter: Counter) -
 # Waiting
 
 
-def test_a_call_waits_for_those_in_flight_and_is_served_when_one_settles(counter: Counter, control: FakeControl) -> None:
+def test_a_call_waits_for_those_in_flight_and_is_served_when_one_settles(
+    counter: Counter, control: FakeControl
+) -> None:
     control.allocate(TEAM, 10)
     holding = funded(counter)
     waiting = counter.call(6)
@@ -281,6 +283,23 @@ def test_who_waits_is_served_in_order_and_nobody_slips_past(counter: Counter, co
     assert small.lease is not None
     late = counter.call(1)
     assert late.lease is None
+
+
+def test_a_small_call_does_not_slip_past_a_large_one_that_waits(counter: Counter, control: FakeControl) -> None:
+    """Else a stream of small calls would starve it."""
+    control.allocate(TEAM, 20)
+    counter.link.prompt = True
+    holding = counter.call(10)
+    large, small = counter.call(15), counter.call(1)
+    assert counter.account.lease is not None
+    assert counter.account.lease.free == 10
+    assert large.waits
+    assert small.waits
+    counter.settle(holding, 1)
+    counter.look(large)
+    counter.look(small)
+    assert large.lease is not None
+    assert small.lease is not None
 
 
 def test_the_wait_ends_in_a_402_that_may_be_tried_again(counter: Counter, control: FakeControl) -> None:
@@ -335,9 +354,7 @@ def test_a_count_that_fails_hurts_its_own_call_alone(counter: Counter, control: 
     counter.call(9)
     answer(counter)
     poisoned = Call(99, 30)
-    poisoned.task = counter.loop.do(
-        counter.treasury.wait(counter.account, 30, fails, 2.0, 10, "marketing")
-    )
+    poisoned.task = counter.loop.do(counter.treasury.wait(counter.account, 30, fails, 2.0, 10, "marketing"))
     third = counter.call(1)
     counter.settle(holding, 9)
     assert refused(poisoned).reason is Reason.INVALID_JSON

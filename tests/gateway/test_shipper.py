@@ -301,7 +301,9 @@ def write_segments(directory: Path, found: list[list[bytes]], breaks: set[int]) 
 
 
 @settings(max_examples=60, deadline=None)
-@given(found=groups, breaks=st.sets(st.integers(1, 11)), limits=st.lists(st.integers(1, 400), min_size=1), seek=st.data())
+@given(
+    found=groups, breaks=st.sets(st.integers(1, 11)), limits=st.lists(st.integers(1, 400), min_size=1), seek=st.data()
+)
 def test_a_reader_gives_every_group_once_however_it_is_asked(
     tmp_path_factory: pytest.TempPathFactory,
     found: list[list[bytes]],

@@ -80,7 +80,7 @@ class Attempt:
         if lease is None:
 
             def tighten() -> int:
-                return bound_of(request, price, longest, unknown_limit, _counted_input(request)).nanos
+                return bound_of(request, price, longest, unknown_limit, counted_input(request)).nanos
 
             countable = counts_exactly(hop.model) or hop.target.provider == "simulated"
             lease, self.hold_nanos = await treasury.wait(
@@ -103,7 +103,7 @@ class Attempt:
                     call.call_id,
                     len(call.attempts) + 1,
                     None if self._lease is None else self._lease.lease_id,
-                    self.hold_nanos if self._lease is not None else 0,
+                    self.hold_nanos,
                     call.at_ns,
                     call.caller.key_id,
                     call.caller.group,
@@ -122,10 +122,10 @@ class Attempt:
         self.answer = target.send(body, call.request_id.encode(), not request.stream, journal)
         self.forwarded = True
 
-    def settle(self, bill: Bill, usage: Usage, source: UsageSource, treasury: Treasury) -> None:
+    def settle(self, bill: Bill, usage: Usage, source: UsageSource, treasury: Treasury, status: int = 200) -> None:
         """The provider answered: ``usage``, its own figures or our count of what it said, decides the cost."""
         cost = 0 if self.price is None else cost_nanos(self.price, usage)
-        self._end("settled", cost, usage, source, 200, None, treasury)
+        self._end("settled", cost, usage, source, status, None, treasury)
         self._call.served_model = bill.served_model
 
     def settle_unsaid(self, bill: Bill, request: ChatRequest, output_tokens: int, treasury: Treasury) -> None:
@@ -136,7 +136,7 @@ class Attempt:
             why = "the answer does not say what it used"
             self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, 200, why, treasury)
         else:
-            usage = Usage(input=_counted_input(request), output=output_tokens)
+            usage = Usage(input=counted_input(request), output=output_tokens)
             cost = 0 if self.price is None else min(cost_nanos(self.price, usage), self.hold_nanos)
             self._end("settled", cost, usage, UsageSource.COUNTED, 200, None, treasury)
         call.served_model = bill.served_model
@@ -215,7 +215,7 @@ class Attempt:
         self._call.settles = 0
 
 
-def _counted_input(request: ChatRequest) -> int:
+def counted_input(request: ChatRequest) -> int:
     """At least what the prompt's tokens are, where they can be counted."""
     read = prompt_strings(request)
     counted = sum(count_tokens(text) for text in read) + STRING_OVERHEAD_TOKENS * len(read) + CHAT_OVERHEAD_TOKENS

@@ -54,6 +54,7 @@ class Call:
     settles = 0
     stream = False
     http_status = 200
+    recorded = False
 
     def __init__(self, call_id: str, at_ns: int, started: float, caller: Caller, request_id: str) -> None:
         self.call_id = call_id
@@ -79,7 +80,8 @@ class Call:
         return None if self.usage_source is UsageSource.WORST_CASE else self.usage.total_tokens
 
     def event(self, now: float) -> Event:
-        """The ledger row. ``now`` is on the clock of ``started``."""
+        """The ledger row, for the journal: a call has one. ``now`` is on the clock of ``started``."""
+        self.recorded = True
         caller = self.caller
         return Event(
             self.call_id,

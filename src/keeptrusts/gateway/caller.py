@@ -75,10 +75,17 @@ class Callers:
     What a key or group has used of its limits stays when its record changes.
     """
 
-    def __init__(self, pepper: bytes, groups: Iterable[ConsumerGroup], file_allowlist: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        pepper: bytes,
+        groups: Iterable[ConsumerGroup],
+        file_allowlist: frozenset[str] | None,
+        before: "Callers | None" = None,
+    ) -> None:
+        """``before`` is the index that this one replaces."""
         self._pepper = pepper
         self._everywhere = () if file_allowlist is None else (file_allowlist,)
-        self._meters: dict[str, Meter] = {}
+        self._meters: dict[str, Meter] = {} if before is None else before._meters
         self._groups: Mapping[str, ConsumerGroup] = {group.name: group for group in groups}
         self._by_digest: dict[bytes, Caller] = {}
         self._digest_of_key: dict[str, bytes] = {}

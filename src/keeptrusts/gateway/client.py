@@ -7,6 +7,7 @@ connection at once. Anything that is not uvicorn's HTTP/1.1 (a test's fake serve
 ``lines`` are header lines as bytes, each ended by CRLF.
 """
 
+import asyncio
 import re
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,8 @@ from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.refusals import error_body, error_lines, status_of, unwritten
 
 MAX_REQUEST_ID_BYTES = 128
+STALLED_S = 120.0
+"""A client that takes nothing of its stream for so long is gone: its call must be settled."""
 
 _PRINTABLE = re.compile(rb"[!-~]+")
 
@@ -128,8 +131,8 @@ class Client:
         if cycle is None:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
             return
-        if cycle.flow.write_paused and not cycle.disconnected:
-            await cycle.flow.drain()
+        if cycle.flow.write_paused and not self._gone(cycle):
+            await self._drain(cycle)
         if not self._gone(cycle):
             cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
@@ -141,6 +144,14 @@ class Client:
         elif not self._gone(cycle):
             cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
             self._over(cycle)
+
+    @staticmethod
+    async def _drain(cycle: Any) -> None:
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await cycle.flow.drain()
+        except TimeoutError:
+            cycle.transport.abort()
 
     @staticmethod
     def _gone(cycle: Any) -> bool:

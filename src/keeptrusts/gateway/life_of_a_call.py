@@ -42,7 +42,6 @@ async def chat_completion(node: Node, client: Client) -> None:
         await client.refuse(refused)
         return
     call = Call(call_id, now_ns, started, caller, request_id)
-    recorded = False
     try:
         if refusal is not None:
             raise refusal.again()
@@ -63,29 +62,28 @@ async def chat_completion(node: Node, client: Client) -> None:
             key = cache_key(rulebook.cache, caller, request) if rulebook.cache.enabled else None
             entry = node.cache.get(key, started) if key is not None and not client.wants_fresh else None
             if entry is not None:
-                recorded = await relay_cached(node, call, client, request, entry)
+                await relay_cached(node, call, client, request, entry)
             else:
-                recorded = await _serve(node, edition, call, client, request, lane, permit, key)
+                await _serve(node, edition, call, client, request, lane, permit, key)
         finally:
             permit.leave(call.used_tokens, node.now_s())
     except Refused as refused:
         call.refused(refused)
-        recorded = await _record(node, call)
+        await _record(node, call)
         await client.refuse(refused)
     except JournalFailed:
-        recorded = True
         await client.refuse(unwritten())
     except Exception as error:
         node.report(call, error)
         internal = Refused(Reason.INTERNAL, "The gateway failed to serve this call; its log says why.")
         call.refused(internal)
-        recorded = await _record(node, call)
+        await _record(node, call)
         await client.refuse(internal)
     except asyncio.CancelledError:
         call.status, call.reason = "interrupted", "gateway_stopped"
         raise
     finally:
-        if not recorded:
+        if not call.recorded:
             node.journal.append(encode_record(call.event(node.loop.time())))
 
 
@@ -109,8 +107,8 @@ async def _serve(
     lane: Lane,
     permit: Permit,
     key: bytes | None,
-) -> bool:
-    """Tries the lane's targets in order until one answers; returns whether the event is recorded already."""
+) -> None:
+    """Tries the lane's targets in order until one answers."""
     hops = lane.hops if lane.one_hop else _fitting(lane, request)
     for hop in hops:
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling)
@@ -119,8 +117,10 @@ async def _serve(
         try:
             attempt.forward(request, edition, node.journal)
             if request.stream:
-                return await relay_stream(node, call, client, request, attempt, permit, key)
-            return await relay_whole(node, call, client, request, attempt, permit, key)
+                await relay_stream(node, call, client, request, attempt, permit, key)
+            else:
+                await relay_whole(node, call, client, request, attempt, permit, key)
+            return
         except UpstreamFailed as failure:
             attempt.fail(failure, node.treasury)
             refused = _failed(failure)
@@ -153,9 +153,9 @@ def _failed(failure: UpstreamFailed) -> Refused:
     return Refused(Reason.UPSTREAM_ERROR, f"The provider failed: {failure}.")
 
 
-async def _record(node: Node, call: Call) -> bool:
-    """Writes the call's event; an answer that follows implies the row."""
-    node.journal.append(encode_record(call.event(node.loop.time())))
+async def _record(node: Node, call: Call) -> None:
+    """Writes the call's event, if it has none; an answer that follows implies the row."""
+    if not call.recorded:
+        node.journal.append(encode_record(call.event(node.loop.time())))
     with suppress(JournalFailed):
         await node.journal.written()
-    return True

@@ -161,7 +161,8 @@ class Node:
         await self._keep_current(link)
 
     def _use(self, snapshot: Snapshot, pepper: bytes) -> None:
-        callers = Callers(pepper, self._rulebook.groups, self._rulebook.model_allowlist)
+        before = None if self._edition is None else self._edition.callers
+        callers = Callers(pepper, self._rulebook.groups, self._rulebook.model_allowlist, before)
         for record in snapshot.keys:
             callers.put(record)
         self._seen_seq = snapshot.seq

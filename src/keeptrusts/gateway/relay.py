@@ -26,12 +26,13 @@ THEIR_FAULT = frozenset({408, 425})
 
 async def relay_whole(
     node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
-) -> bool:
+) -> None:
     """Relays a complete answer. Raises UpstreamFailed, or Refused for a provider's error that another may not have."""
     content = await attempt.answer.whole()
     status = attempt.answer.status
     if status != 200:
-        return await _relay_error(node, call, client, attempt, status, content)
+        await _relay_error(node, call, client, attempt, status, content)
+        return
     bill = read_reply(content)
     if bill.usage is None and not content.lstrip()[:1] == b"{":
         raise UpstreamFailed("its answer is not JSON", sent=True)
@@ -47,17 +48,17 @@ async def relay_whole(
     if not client.leave_to(node.journal, lines, content):
         await node.journal.written()
         await client.whole(200, lines, content)
-    return True
 
 
 async def relay_stream(
     node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
-) -> bool:
+) -> None:
     """Relays a stream as it comes. Its end waits for the settlement; a client that left changes nothing."""
     answer = attempt.answer
     await answer.head()
     if answer.status != 200:
-        return await _relay_error(node, call, client, attempt, answer.status, await answer.whole())
+        await _relay_error(node, call, client, attempt, answer.status, await answer.whole())
+        return
     data = await answer.read()
     await client.begin(STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s()))
     reader = StreamReader(show_usage=request.include_usage)
@@ -89,7 +90,6 @@ async def relay_stream(
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
     await client.end(last)
-    return True
 
 
 def _settle_stream(
@@ -116,9 +116,15 @@ def _error_event(refused: Refused) -> bytes:
     return b"data: " + error_body(refused) + b"\n\n"
 
 
-async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt, status: int, content: bytes) -> bool:
+async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt, status: int, content: bytes) -> None:
     """A provider's error status. What the client caused is relayed as it is; the rest is raised as Refused."""
-    attempt.void(f"the provider answered {status}", node.treasury, status)
+    bill = read_reply(content)
+    if bill.usage is not None:
+        attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury, status)
+    elif status < 300:
+        attempt.fail(UpstreamFailed(f"the provider answered {status}", sent=True), node.treasury)
+    else:
+        attempt.void(f"the provider answered {status}", node.treasury, status)
     if status in (401, 403):
         raise Refused(Reason.UPSTREAM_REJECTED_KEY, f"The provider refused this gateway's own key ({status}).")
     if status == 429:
@@ -137,10 +143,9 @@ async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt,
     content_type = header_text(attempt.answer.headers.get(b"content-type", b"application/json").decode("latin-1"))
     lines = b"content-type: %b\r\n%b" % (content_type, target_lines(call.provider, call.model))
     await client.whole(status, lines, content)
-    return True
 
 
-async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequest, entry: Cached) -> bool:
+async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequest, entry: Cached) -> None:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
     events = as_stream(entry.body, request.include_usage) if request.stream else None
     if request.stream and events is None:
@@ -152,10 +157,9 @@ async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequ
     lines = b"%bx-keeptrusts-cache: hit\r\n%b" % (target_lines(call.provider, call.model), _cost_line(0))
     if events is None:
         await client.whole(200, JSON_LINE + lines, entry.body)
-        return True
+        return
     await client.begin(STREAM_LINES + lines)
     await client.end(events)
-    return True
 
 
 def _keep(node: Node, call: Call, attempt: Attempt, key: bytes, body: bytes) -> None:

@@ -113,7 +113,7 @@ class _Connection(asyncio.Protocol):
         if end < 0 or start < len(_LENGTH) or b"\r\ntransfer-encoding" in head or b"\r\nconnection" in head:
             return False
         length = head[start : head.find(b"\r\n", start)]
-        if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or head.find(b"\r\ncontent-length", start) >= 0:
+        if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or head.count(b"\r\ncontent-length") != 1:
             return False
         if end + 4 + int(length) != len(data):
             return False

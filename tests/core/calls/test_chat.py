@@ -61,6 +61,15 @@ def use(request: ChatRequest) -> None:
     msgspec.json.decode(body_for(request, "gpt-4o", 5))
 
 
+def reason_of(raw: bytes) -> Reason | None:
+    """Why it is refused, if it is; any other exception is a fault."""
+    try:
+        use(parse_chat(raw))
+    except Refused as refused:
+        return refused.reason
+    return None
+
+
 def refusal_of(raw: bytes) -> Refused:
     with pytest.raises(Refused) as caught:
         use(parse_chat(raw))
@@ -69,10 +78,7 @@ def refusal_of(raw: bytes) -> Refused:
 
 @given(st.binary(max_size=200) | values.map(lambda v: json.dumps(v).encode()))
 def test_any_bytes_are_refused_or_read(raw: bytes) -> None:
-    try:
-        use(parse_chat(raw))
-    except Refused as refused:
-        assert refused.reason in (Reason.INVALID_JSON, Reason.INVALID_REQUEST)
+    assert reason_of(raw) in (None, Reason.INVALID_JSON, Reason.INVALID_REQUEST)
 
 
 @given(bodies)
@@ -85,10 +91,7 @@ def test_any_json_is_refused_or_read(fields: dict[str, Any]) -> None:
             raw = json.dumps(fields, ensure_ascii=ensure_ascii).encode()
         except UnicodeEncodeError:
             continue
-        try:
-            use(parse_chat(raw))
-        except Refused as refused:
-            assert refused.reason in (Reason.INVALID_JSON, Reason.INVALID_REQUEST)
+        assert reason_of(raw) in (None, Reason.INVALID_JSON, Reason.INVALID_REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +128,7 @@ def test_a_refusal_says_what_is_wrong_and_where(raw: bytes, reason: Reason, said
 @pytest.mark.parametrize("depth", [200, 900, 990, 5_000, 200_000])
 def test_nesting_of_any_depth_is_read_or_refused(depth: int) -> None:
     raw = b'{"model":"m","messages":[{"content":' + b"[" * depth + b"]" * depth + b"}]}"
-    try:
-        use(parse_chat(raw))
-    except Refused as refused:
-        assert refused.reason is Reason.INVALID_JSON
+    assert reason_of(raw) in (None, Reason.INVALID_JSON)
 
 
 def test_a_model_name_is_bounded() -> None:
@@ -271,7 +271,9 @@ def test_what_becomes_prompt_is_counted_with_the_names_of_its_fields() -> None:
 
 
 def test_equal_questions_have_equal_forms_and_others_have_not() -> None:
-    one = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"a"}],"temperature":0,"user":"u1","stream":true}')
+    one = parse_chat(
+        b'{"model":"m","messages":[{"role":"user","content":"a"}],"temperature":0,"user":"u1","stream":true}'
+    )
     same = parse_chat(b'{ "temperature":0, "messages":[{"content":"\\u0061","role":"user"}], "model":"m","user":"u2"}')
     assert cacheable_form(one) == cacheable_form(same)
     for other in (body(temperature=1), body(n=2), body(seed=5), body(tools=[]), body(max_tokens=5)):

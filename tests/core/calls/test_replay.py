@@ -57,8 +57,13 @@ def test_pieces_are_put_together() -> None:
             event(id="x", choices=[{"index": 0, "delta": {"content": "Hel"}}]),
             b": a comment\n\n",
             event(id="x", choices=[{"index": 0, "delta": {"content": "lo"}}]),
-            event(id="x", choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}}]),
-            event(id="x", choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}}]),
+            event(
+                id="x",
+                choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}}],
+            ),
+            event(
+                id="x", choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}}]
+            ),
             event(id="x", choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
         ]
     )
@@ -81,7 +86,9 @@ def test_pieces_are_put_together() -> None:
         event(choices=[{"index": 0, "delta": {"tool_calls": [{"index": -3}]}, "finish_reason": "stop"}]),
         event(choices=[{"index": 0, "delta": {"tool_calls": [{"index": 10**9}]}, "finish_reason": "stop"}]),
         event(choices=[{"index": 0, "delta": {"tool_calls": 5}, "finish_reason": "stop"}]),
-        event(choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": "f"}]}, "finish_reason": "stop"}]),
+        event(
+            choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": "f"}]}, "finish_reason": "stop"}]
+        ),
     ],
 )
 def test_a_stream_that_makes_no_sense_is_not_kept(stream: bytes) -> None:
@@ -107,8 +114,12 @@ def test_a_reply_that_makes_no_sense_is_not_sent_as_a_stream(reply: bytes) -> No
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(("index", "delta", "message", "tool_calls", "function", "choices", "x")), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(("index", "delta", "message", "tool_calls", "function", "choices", "x")), inner
+        )
+    ),
     max_leaves=15,
 )
 

@@ -45,9 +45,7 @@ def test_the_window_counts_what_a_list_of_everything_counts(
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10)), max_size=200), st.integers(5, 30))
-def test_no_span_of_the_windows_length_ever_holds_more_than_the_limit(
-    asked: list[tuple[int, int]], limit: int
-) -> None:
+def test_no_span_of_the_windows_length_ever_holds_more_than_the_limit(asked: list[tuple[int, int]], limit: int) -> None:
     """Whenever the span begins, and at any fraction of a second."""
     window, taken, now = SlidingWindow(60), [], 0
     for passed, amount in asked:

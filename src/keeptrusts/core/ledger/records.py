@@ -37,7 +37,7 @@ class LeaseIntent(Struct, frozen=True, array_like=True, tag="intent"):
 class Reserve(Struct, frozen=True, array_like=True, tag="reserve"):
     """An attempt is about to be sent: everything that recovery needs to write its ledger row without its node.
 
-    ``lease_id`` is None when no wallet is enforced; ``hold_nanos`` is then 0. ``at_ns`` is Unix time of the reserve.
+    ``lease_id`` is None when no wallet is enforced; ``hold_nanos`` is then only the bound of the cost, held nowhere. ``at_ns`` is Unix time of the reserve.
     """
 
     call_id: str
