@@ -1,6 +1,7 @@
 """Whatever nonsense comes in: the right status in the OpenAI envelope, nothing sent to a provider, nothing held."""
 
 import json
+import socket
 
 import pytest
 
@@ -144,3 +145,26 @@ def test_other_routes_and_methods_get_the_envelope_too(
 
 def test_after_all_that_an_honest_call_is_served(product: Product, key: Key) -> None:
     assert product.chat(key).status == 200
+
+
+def test_a_head_without_end_is_refused_before_it_costs_anybody_else_anything(product: Product) -> None:
+    with socket.create_connection(("127.0.0.1", product.gateway_port), timeout=30) as caller:
+        caller.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: here\r\nx-long: ")
+        answer = b""
+        try:
+            for _ in range(64):
+                caller.sendall(b"y" * 65_536)
+            while data := caller.recv(65_536):
+                answer += data
+        except OSError:
+            pass
+    assert not answer or answer.startswith(b"HTTP/1.1 431 ")
+    assert ask("GET", f"http://127.0.0.1:{product.gateway_port}/healthz").status == 200
+
+
+def test_a_parameter_in_another_case_is_refused_since_some_providers_would_act_on_it(
+    product: Product, key: Key
+) -> None:
+    answer = product.post_chat(with_body(MODEL="gpt-4o"), key.headers)
+    assert answer.status == 400
+    assert b"`MODEL` is not a parameter" in answer.body

@@ -80,6 +80,22 @@ def test_an_answer_without_usage_is_counted_and_says_so(product: Product, team: 
     nothing_held(product, team)
 
 
+def test_a_call_that_was_sent_is_posted_even_if_its_own_body_can_not_be_counted_afterwards(
+    product: Product, team: str
+) -> None:
+    key = funded_key(product, team)
+    body = (
+        b'{"model":"gpt-4o-mini","max_tokens":25,"messages":[{"role":"user","content":"Count. [[fault=no_usage]]"}],'
+        b'"tools":[{"type":"function","function":{"name":"f","parameters":{"maximum":1e999}}}]}'
+    )
+    answer = product.post_chat(body, key.headers)
+    assert answer.status in (200, 400)
+    if answer.status == 200 or product.truth():
+        [event] = settled_events(product, 1, team_id=team)
+        assert event["cost_usd"] is None or nanos(event["cost_usd"]) >= billed(product, event["request_id"])
+    nothing_held(product, team)
+
+
 def test_usage_on_a_chunk_with_choices_is_found(product: Product, team: str) -> None:
     key = funded_key(product, team)
     answer = product.chat(key, "Early. [[fault=usage_early]]", stream=True)

@@ -19,6 +19,10 @@ from keeptrusts.gateway.refusals import error_body, error_lines
 REQUEST_LINE = b"POST /v1/chat/completions HTTP/1.1\r\n"
 LINE_BYTES = len(REQUEST_LINE)
 MAX_HEAD_BYTES = 16 * 1024
+MAX_PARSED_HEAD_BYTES = 64 * 1024
+MAX_UNCOUNTED_BYTES = 1 << 62
+"""Far below any bound: bytes of a body don't count as a head."""
+
 MAX_HELD_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 60.0
 MAX_NAMES = 1_000
@@ -128,6 +132,7 @@ class ShortWay(HttpToolsProtocol):
 
     _held = b""
     _parsing = False
+    _head_bytes = 0
     _held_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -139,7 +144,7 @@ class ShortWay(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of one or more requests."""
         if self._parsing:
-            super().data_received(data)
+            self._feed(data)
             return
         if self._held:
             data = self._held + data
@@ -197,7 +202,32 @@ class ShortWay(HttpToolsProtocol):
         self._parsing = True
         if self._held_timer is not None:
             self._held_timer.cancel()
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes > MAX_PARSED_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """The parser sees a request."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The request's head is whole: what follows is bounded as a body."""
+        self._head_bytes = -MAX_UNCOUNTED_BYTES
+        super().on_headers_complete()
+
+    def _refuse_head(self) -> None:
+        refused = Refused(Reason.INVALID_REQUEST, f"The request's head is over {MAX_PARSED_HEAD_BYTES} bytes.")
+        body = error_body(refused)
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (error_lines(refused), len(body), body)
+        )
+        self.transport.close()
 
     def _hold(self, data: bytes) -> None:
         self._held = data

@@ -125,6 +125,7 @@ async def _serve(
             attempt.fail(failure, node.treasury)
             refused = _failed(failure)
         except Refused as failed:
+            attempt.break_off(node.treasury)
             refused = failed
         except BaseException:
             # Whatever is wrong, the hold ends and what was sent is in the row.

@@ -91,7 +91,7 @@ class SqlEvents:
         groups = ", ".join(columns)
         rows = await self._sql.fetch(
             f"SELECT {', '.join([*columns, SUMS])} FROM event WHERE {where} "
-            f"{f'GROUP BY {groups}' if columns else ''} LIMIT {where.bind(limit)}",
+            f"{f'GROUP BY {groups}' if columns else ''} ORDER BY SUM(COALESCE(cost_nanos, 0)) DESC LIMIT {where.bind(limit)}",
             *where.args,
         )
         return [_cell(row, len(by), interval_s) for row in rows]

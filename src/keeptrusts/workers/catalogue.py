@@ -52,6 +52,10 @@ TOOL_KEYS = {"web_searches_kcount", "storage_searches_kcount"}
 KNOWN_KEYS = {*RATE_KEYS.values(), REQUEST_KEY, *TOOL_KEYS}
 
 
+UNSAID_FEES = ("-search-", "-audio", "-realtime", "-transcribe", "-tts")
+"""Models that bill what their token prices don't say: a search with every call, or audio. People may price them."""
+
+
 class Inexact(Exception):
     """The catalogue's price can't be said in our integers."""
 
@@ -72,6 +76,8 @@ def compile_catalogue(providers: "list[Provider]", today: date) -> list[Entry]:
 def compile_provider(provider: "Provider", today: date) -> Iterator[Entry]:
     """The provider's prices, one per name that the catalogue knows a model by."""
     for name, model in named_models(provider).items():
+        if any(mark in name for mark in UNSAID_FEES):
+            continue
         try:
             versions = list(versions_of(model, today))
             entries = [

@@ -71,18 +71,31 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise Refused(Reason.INVALID_REQUEST, message, {"param": "model"})
     if messages[:1] != b"[":
         raise Refused(Reason.INVALID_REQUEST, "`messages` must be an array of messages.", {"param": "messages"})
-    # A part of a message says its type; without one there is only text, or an answer that was audio. An escape could hide
-    # a letter of the word.
+    known = fields.keys() <= PLAIN_FIELDS
+    if not known:
+        _refuse_look_alikes(fields)
+    # A part of a message says its type, or is named for its medium; without either there is only text. An escape could
+    # hide a letter of the word.
     plain = (
-        fields.keys() <= PLAIN_FIELDS
+        known
         and b'"type"' not in messages
-        and b'"audio"' not in messages
         and b"\\u" not in messages
+        and b'_url"' not in messages
+        and not any(name in messages for name in _MEDIA_NAMES)
     )
     request = ChatRequest(fields, model, len(body), plain)
     for field in fields.keys() & _READ_FIELDS:
         _READ_FIELDS[field](request, fields[field])
     return request
+
+
+def _refuse_look_alikes(fields: dict[str, Raw]) -> None:
+    """Some providers read keys whatever their case: one that is not ours to read must not be theirs to act on."""
+    for name in fields:
+        if name not in MEANT_FIELDS and name.casefold() in MEANT_FIELDS:
+            raise Refused(
+                Reason.INVALID_REQUEST, f"`{name}` is not a parameter: `{name.casefold()}` is.", {"param": name}
+            )
 
 
 def _read_stream(request: ChatRequest, raw: Raw) -> None:
@@ -128,6 +141,9 @@ PLAIN_FIELDS = frozenset(
     }
 )
 """Fields that add nothing to a call's cost beyond their own bytes and the output limit."""
+
+MEANT_FIELDS = PLAIN_FIELDS | {"service_tier", "web_search_options", "audio", "modalities", "prediction"}
+"""Fields that decide what a call costs, or where it goes."""
 
 
 def _typed(raw: Raw, kind: Any, field: str, expected: str) -> Any:
@@ -175,7 +191,7 @@ def has_media(request: ChatRequest) -> bool:
     raw = bytes(request.fields["messages"])
     if b"\\u" not in raw:
         typed = b'"type"' in raw
-        if not typed and b'"audio"' not in raw:
+        if not typed and not any(name in raw for name in _MEDIA_NAMES):
             return False
         # A repeated key can hide a part from the decoded messages, but not from whoever reads the first of the two.
         if typed and any(part in raw for part in _MEDIA_PARTS):
@@ -185,8 +201,14 @@ def has_media(request: ChatRequest) -> bool:
     return any(m.get("audio") is not None for m in messages) or not all(map(_is_text, parts))
 
 
+_MEDIA_NAMES = (b'"audio"', b'_url"', b'"image', b'"file', b'"video', b'"input_audio"')
+_TEXT_PART_KEYS = frozenset({"type", "text", "refusal", "cache_control", "annotations", "thinking", "signature"})
+
+
 def _is_text(part: Any) -> bool:
     kind = part.get("type", "text") if isinstance(part, dict) else "text"
+    if isinstance(part, dict) and not part.keys() <= _TEXT_PART_KEYS:
+        return False
     return isinstance(kind, str) and kind in _TEXT_TYPES
 
 

@@ -9,9 +9,20 @@ _INVISIBLE = re.compile(
     "\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
 
+PIECE_CHARACTERS = 256
+
 
 def normalised(text: str) -> str:
     """NFKC, invisible characters removed, case folded. ASCII stays as it is but for its case."""
     if text.isascii():
         return text.lower()
-    return normalize("NFKC", _INVISIBLE.sub("", normalize("NFKC", text)).casefold())
+    return _composed(_INVISIBLE.sub("", _composed(text)).casefold())
+
+
+def _composed(text: str) -> str:
+    # Unicode's normal forms cost the square of a run of combining marks: piece by piece no text can be made to cost that.
+    if len(text) > PIECE_CHARACTERS:
+        return "".join(
+            [normalize("NFKC", text[at : at + PIECE_CHARACTERS]) for at in range(0, len(text), PIECE_CHARACTERS)]
+        )
+    return normalize("NFKC", text)

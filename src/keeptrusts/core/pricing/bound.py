@@ -89,6 +89,12 @@ def max_output_tokens(price: Price | None, model: str) -> int | None:
 
 def refuse_unbounded(request: ChatRequest) -> None:
     """Raises Refused(UNBOUNDED_COST) for a call whose cost nothing in the request bounds."""
+    if b'"input_audio"' in bytes(request.fields["messages"]):
+        raise Refused(
+            Reason.UNBOUNDED_COST,
+            "Audio input can't be used under a budget: its tokens have a price of their own, which is not known here.",
+            {"param": "messages"},
+        )
     for field, why in _UNBOUNDED_FIELDS.items():
         if field in request.fields and bytes(request.fields[field]) != b"null":
             raise Refused(
