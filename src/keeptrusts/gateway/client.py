@@ -57,8 +57,13 @@ class Client:
     @property
     def wants_fresh(self) -> bool:
         """Whether the client asked not to be answered from a cache."""
-        control = self.headers.get(b"cache-control", b"")
+        control = self.headers.get(b"cache-control", b"").lower()
         return b"no-cache" in control or b"no-store" in control
+
+    @property
+    def wants_no_trace(self) -> bool:
+        """Whether the client asked that its answer not be kept for others."""
+        return b"no-store" in self.headers.get(b"cache-control", b"").lower()
 
     def complete_body(self) -> bytes | None:
         """The request's body if all of it is here already, else None."""

@@ -59,7 +59,8 @@ async def chat_completion(node: Node, client: Client) -> None:
             _judge(call, edition.judge, request, body)
         permit = admit(caller.meters, request, rulebook.default_output_tokens, node.now_s())
         try:
-            key = cache_key(rulebook.cache, caller, request) if rulebook.cache.enabled else None
+            cached = rulebook.cache.enabled and not client.wants_no_trace
+            key = cache_key(rulebook.cache, caller, request) if cached else None
             entry = node.cache.get(key, started) if key is not None and not client.wants_fresh else None
             if entry is not None:
                 await relay_cached(node, call, client, request, entry)
