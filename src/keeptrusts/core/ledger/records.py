@@ -34,6 +34,17 @@ class LeaseIntent(Struct, frozen=True, array_like=True, tag="intent"):
     team_id: str
 
 
+class Granted(Struct, frozen=True, array_like=True, tag="granted"):
+    """The store granted ``nanos`` to a lease: written before any of it is spent, so that a store which lost the grant (an
+    older backup, a failover) can make it again. ``also`` are the budgets beside the team's, as in GrantRequest."""
+
+    grant_id: str
+    lease_id: str
+    nanos: int
+    team_id: str
+    also: tuple[str, ...] = ()
+
+
 class Reserve(Struct, frozen=True, array_like=True, tag="reserve"):
     """An attempt is about to be sent: everything that recovery needs to write its ledger row without its node.
 
@@ -134,7 +145,11 @@ class CloseLease(Struct, frozen=True, array_like=True, tag="closelease"):
     to_suspense: bool = False
 
 
-Record = Boot | LeaseIntent | Reserve | Close | Event | Return | CloseLease
+class End(Struct, frozen=True, array_like=True, tag="end"):
+    """The journal is finished: every call has its event, every lease its end, and nothing follows."""
+
+
+Record = Boot | LeaseIntent | Granted | Reserve | Close | Event | Return | CloseLease | End
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
