@@ -3,6 +3,7 @@
 from keeptrusts.control.batches import apply_batch
 from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.leases import grant
+from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.calls.usage import Usage, UsageSource
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ledger.alerts import Threshold
@@ -118,9 +119,8 @@ class LedgerNode:
         """Asks for money; every question has a grant id of its own unless one is given."""
         self._asked += 1
         grant_id = grant_id or f"grt_{self.terms.node_id}_{self._asked}"
-        return await grant(
-            self.store, self.tools, self.terms, GrantRequest(grant_id, lease_id, team, need, want or need)
-        )
+        request = GrantRequest(grant_id, lease_id, team, need, want or need)
+        return await idempotent(lambda: grant(self.store, self.tools, self.terms, request))
 
     def write(self, *records: Record | bytes) -> None:
         """One group of the journal."""
@@ -139,7 +139,8 @@ class LedgerNode:
     async def ship_groups(self, groups: list[tuple[bytes, int, bytes]]) -> int:
         """Ships these groups as one batch, whether they were shipped before or not."""
         data = b"".join(group for group, _, _ in groups)
-        return await apply_batch(self.store, self.tools, self.terms, data, groups[0][1], groups[0][2])
+        _, first_seq, chain = groups[0]
+        return await idempotent(lambda: apply_batch(self.store, self.tools, self.terms, data, first_seq, chain))
 
     async def settle(self, call_id: str, lease_id: str | None, cost: int, hold: int = 0, **more: object) -> None:
         """A whole call: reserved, served, settled, shipped."""

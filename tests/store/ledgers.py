@@ -9,6 +9,7 @@ from keeptrusts.store.contracts import LedgerStore
 from keeptrusts.store.memory.store import MemoryStore
 from keeptrusts.store.migrate import migrate, migrations
 from keeptrusts.store.sqlite import open_sqlite
+from tests.store.real_postgres import open_ledger
 
 
 @asynccontextmanager
@@ -26,7 +27,14 @@ async def sqlite_ledger(directory: Path) -> AsyncIterator[LedgerStore]:
         await database.close()
 
 
+@asynccontextmanager
+async def postgres_ledger(directory: Path) -> AsyncIterator[LedgerStore]:
+    async with open_ledger() as database:
+        yield SqlStore(database)
+
+
 LEDGERS: dict[str, Callable[[Path], AbstractAsyncContextManager[LedgerStore]]] = {
     "memory": memory_ledger,
     "sqlite": sqlite_ledger,
+    "postgres": postgres_ledger,
 }

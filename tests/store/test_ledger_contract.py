@@ -1,4 +1,4 @@
-"""What every ledger store promises, noun by noun. PostgreSQL will have to keep the same."""
+"""What every ledger store promises, noun by noun. The suite runs on each of them."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -133,7 +133,7 @@ async def test_posting_moves_each_account(store: LedgerStore) -> None:
 
 
 async def test_no_account_can_become_negative(store: LedgerStore) -> None:
-    with pytest.raises(Exception, match=r"negative|CHECK"):
+    with pytest.raises(Exception, match=r"(?i)negative|check"):
         async with store.ledger() as ledger:
             await ledger.wallets.post(KEY, PeriodMovement(leased=-1, posted=1, overrun=0))
 
@@ -193,13 +193,13 @@ async def test_a_lease_comes_back_as_it_was_written_with_its_lines_in_order(stor
 
 async def test_a_lease_cannot_debit_a_period_that_is_not_there(store: LedgerStore) -> None:
     lines = [PeriodKey("wal_1", "daily", APRIL)]
-    with pytest.raises(Exception, match=r"exist|FOREIGN"):
+    with pytest.raises(Exception, match=r"(?i)exist|foreign"):
         async with store.ledger() as ledger:
             await ledger.leases.add(LeaseBook("lse_1", "node_1", "wal_1", 0, 0, 0, closed=False), lines, 1)
 
 
 async def test_a_lease_cannot_give_more_than_it_was_granted(store: LedgerStore) -> None:
-    with pytest.raises(Exception, match=r"negative|CHECK"):
+    with pytest.raises(Exception, match=r"(?i)negative|check"):
         async with store.ledger() as ledger:
             await ledger.leases.add(LeaseBook("lse_1", "node_1", "wal_1", 10, 8, 3, closed=False), [KEY], 1)
 

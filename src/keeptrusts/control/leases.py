@@ -14,7 +14,7 @@ from keeptrusts.core.ledger.posting import LeaseBook
 from keeptrusts.core.ledger.standing import PeriodKey, key_of
 from keeptrusts.core.ledger.wallet import WalletPeriod
 from keeptrusts.core.money import MAX_NANOS
-from keeptrusts.store.contracts import Ledger, LedgerStore, StoreAway
+from keeptrusts.store.contracts import Ledger, LedgerStore, StoreConflict
 
 RECALL_INTERVAL_MS = 1_000
 """How often at most the idle leases of one wallet are called back."""
@@ -87,7 +87,7 @@ async def _lease_out(ledger: Ledger, accounts: Accounts, terms: NodeTerms, nanos
         limit = accounts.limit(period, terms.enforced, block_percent(terms.thresholds))
         if not await ledger.wallets.lease_out(key_of(period), nanos, limit):
             # Another writer was faster: everything so far is rolled back and the node asks again.
-            raise StoreAway(f"wallet {accounts.wallet.wallet_id} changed while it was leased from")
+            raise StoreConflict(f"wallet {accounts.wallet.wallet_id} changed while it was leased from")
 
 
 async def _call_back(ledger: Ledger, accounts: Accounts, node_id: str, now_ms: int) -> None:

@@ -18,10 +18,12 @@ class SqlChanges:
         self, kind: str, subject_id: str, version: int = 0, recall: bool = False, except_node_id: str | None = None
     ) -> None:
         """See contracts.Changes."""
+        numbers = await self._sql.numbers("change", 1)
         rows = await self._sql.fetch(
             """
-            INSERT INTO change (org_id, kind, subject_id, version, recall, except_node_id)
-            VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq""",
+            INSERT INTO change (seq, org_id, kind, subject_id, version, recall, except_node_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq""",
+            numbers[0],
             self._org,
             kind,
             subject_id,

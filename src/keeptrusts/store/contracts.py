@@ -24,8 +24,23 @@ class StoreAway(Exception):
     """The store can't answer now (locked, full, gone); trying again later may work. The message says why."""
 
 
+class StoreConflict(StoreAway):
+    """Another writer was there first and nothing was changed: the same work, done again, may succeed at once."""
+
+
+class OutcomeUnknown(StoreAway):
+    """The store was lost while it was told to commit: everything happened or nothing did. Only what is idempotent by an id
+    may be done again without looking."""
+
+
 class Connection(Protocol):
-    """SQL with ``$1`` placeholders, one statement a call. Inside a transaction unless it came from ``Database.read``."""
+    """SQL with ``$1`` placeholders, one statement a call. Inside a transaction unless it came from ``Database.read``.
+
+    ``for_update`` ends a SELECT whose rows decide what the transaction writes: it keeps other writers from them until the
+    commit, where the engine has more than one.
+    """
+
+    for_update: str
 
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -33,12 +48,27 @@ class Connection(Protocol):
     async def execute(self, sql: str, *args: Any) -> int:
         """Runs a statement and returns how many rows it changed."""
 
-    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Runs a statement once per row and returns how many rows changed in all."""
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Runs a statement once per row."""
+
+    async def add_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Inserts rows as fast as the engine can."""
+
+    async def numbers(self, table: str, count: int) -> Sequence[int | None]:
+        """The next row numbers of ``event`` or ``change``, which rise in the order of the commits and have no gaps.
+
+        None stands for a number that the engine gives by itself when the row is inserted.
+        """
 
 
 class Database(Protocol):
-    """An engine. Commits are durable when ``transaction`` has ended; an exception inside rolls everything back."""
+    """An engine. Commits are durable when ``transaction`` has ended; an exception inside rolls everything back.
+
+    ``alone`` is SQL that keeps other processes' migrations out until the end of the transaction; empty where every
+    transaction does.
+    """
+
+    alone: str
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]: ...
 

@@ -17,8 +17,9 @@ class SqlEntries:
 
     async def add_all(self, entries: Sequence[Entry]) -> None:
         """See contracts.Entries."""
-        await self._sql.executemany(
-            f"INSERT INTO ledger_entry (org_id, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        await self._sql.add_rows(
+            "ledger_entry",
+            ("org_id", *COLUMNS.split(", ")),
             [
                 (
                     self._org,

@@ -15,11 +15,9 @@ from keeptrusts.core.metering.totals import SERVED_STATUSES, Totals
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
 from keeptrusts.store.selecting import where_of
 
-KNOWN_CHUNK = 500
+KNOWN_CHUNK = 512
 NAMES = ", ".join(COLUMNS)
-INSERT = (
-    f"INSERT INTO event (org_id, {NAMES}) VALUES ($1, {', '.join(f'${place}' for place in range(2, len(COLUMNS) + 2))})"
-)
+INSERTED = ("event_no", "org_id", *COLUMNS)
 
 INPUT = "(input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens)"
 TOKENS = f"({INPUT} + output_tokens)"
@@ -48,7 +46,7 @@ class SqlEvents:
         """See contracts.Events."""
         found: set[str] = set()
         for start in range(0, len(event_ids), KNOWN_CHUNK):
-            chunk = event_ids[start : start + KNOWN_CHUNK]
+            chunk = _filled(event_ids[start : start + KNOWN_CHUNK])
             places = ", ".join(f"${place}" for place in range(2, len(chunk) + 2))
             rows = await self._sql.fetch(
                 f"SELECT event_id FROM event WHERE org_id = $1 AND event_id IN ({places})", self._org, *chunk
@@ -58,8 +56,10 @@ class SqlEvents:
 
     async def add_all(self, rows: Sequence[EventRow]) -> None:
         """See contracts.Events."""
-        org = (self._org,)
-        await self._sql.executemany(INSERT, [org + msgspec.structs.astuple(row) for row in rows])
+        if rows:
+            numbers = await self._sql.numbers("event", len(rows))
+            columns = [(no, self._org, *msgspec.structs.astuple(row)) for no, row in zip(numbers, rows, strict=True)]
+            await self._sql.add_rows("event", INSERTED, columns)
 
     async def page(
         self, selection: Selection, limit: int, before: int | None = None, after: int | None = None
@@ -114,6 +114,11 @@ class SqlEvents:
             *where.args,
         )
         return [GroupRate(group, *map(int, numbers)) for group, *numbers in rows]
+
+
+def _filled(ids: Sequence[str]) -> Sequence[str]:
+    """The ids, the last one repeated up to a power of two: an engine that keeps prepared statements has ten to keep."""
+    return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]
 
 
 def _row(columns: list[Any]) -> EventRow:

@@ -11,11 +11,27 @@ class SqlJournals:
         self._org = org_id
 
     async def position(self, node_id: str) -> tuple[int, bytes] | None:
-        """See contracts.Journals."""
+        """See contracts.Journals. A journal that never came gets a row at 0 first, because only a row can be locked: of two
+        first batches at once, the second must see what the first did."""
+        found = await self._position(node_id)
+        if found is None and self._sql.for_update:
+            await self._sql.execute(
+                """
+                INSERT INTO journal (org_id, node_id, last_seq, chain) VALUES ($1, $2, 0, '')
+                ON CONFLICT (org_id, node_id) DO NOTHING""",
+                self._org,
+                node_id,
+            )
+            found = await self._position(node_id)
+        return (found[0], bytes.fromhex(found[1])) if found is not None and found[0] else None
+
+    async def _position(self, node_id: str) -> tuple[int, str] | None:
         rows = await self._sql.fetch(
-            "SELECT last_seq, chain FROM journal WHERE org_id = $1 AND node_id = $2", self._org, node_id
+            f"SELECT last_seq, chain FROM journal WHERE org_id = $1 AND node_id = $2{self._sql.for_update}",
+            self._org,
+            node_id,
         )
-        return (rows[0][0], bytes.fromhex(rows[0][1])) if rows else None
+        return (rows[0][0], rows[0][1]) if rows else None
 
     async def advance(self, node_id: str, last_seq: int, chain: bytes) -> None:
         """See contracts.Journals."""

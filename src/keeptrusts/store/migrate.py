@@ -40,8 +40,13 @@ def migrations(engine: str = "sqlite") -> list[Migration]:
 
 
 async def migrate(database: Database, known: Sequence[Migration]) -> list[str]:
-    """Applies what is missing, in one transaction, and returns the names applied. Raises UnknownSchema."""
+    """Applies what is missing, in one transaction, and returns the names applied. Raises UnknownSchema.
+
+    Of two processes that start at once the second waits for the first, and then finds nothing missing.
+    """
     async with database.transaction() as connection:
+        if database.alone:
+            await connection.fetch(database.alone)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)"
         )

@@ -42,6 +42,8 @@ def numbered(sql: str) -> str:
 class Lane:
     """A connection and the only thread that uses it: what is run in it runs in order, one at a time."""
 
+    for_update = ""  # the one writer has nobody to keep out
+
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self.connection: apsw.Connection
@@ -85,19 +87,24 @@ class Lane:
 
         return await self.run(change)
 
-    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """See Connection."""
+        await self.run(self.connection.executemany, numbered(sql), rows)
 
-        def change() -> int:
-            before = self.connection.total_changes()
-            self.connection.executemany(numbered(sql), rows)
-            return self.connection.total_changes() - before
+    async def add_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """See Connection."""
+        places = ", ".join("?" * len(columns))
+        await self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
 
-        return await self.run(change)
+    async def numbers(self, table: str, count: int) -> Sequence[int | None]:
+        """See Connection. SQLite numbers rows itself, and has one writer."""
+        return [None] * count
 
 
 class SqliteDatabase:
     """One database file. ``open_sqlite`` makes it; nothing else opens the file."""
+
+    alone = ""
 
     def __init__(self, writer: Lane, readers: Sequence[Lane]) -> None:
         self._writer = writer

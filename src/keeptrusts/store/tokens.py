@@ -103,7 +103,7 @@ class SqlTokens:
             rest.append(status)
             where.append(f"status = ${len(rest)} AND NOT {expired}")
         else:
-            where.append(f"${len(rest)} >= 0")
+            where.append(f"CAST(${len(rest)} AS BIGINT) >= 0")
         rest.append(limit)
         rows = await self._sql.fetch(
             f"{SELECT} WHERE {' AND '.join(where)} ORDER BY token_id DESC LIMIT ${len(rest)}", *rest

@@ -11,6 +11,7 @@ from keeptrusts.api.errors import ApiError, bad_request
 from keeptrusts.api.exact_json import read_body
 from keeptrusts.control import batches, leases, nodes
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
+from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantRequest
 from keeptrusts.core.ledger.journal_format import DamagedJournal
 from keeptrusts.core.link import Heartbeat, Registration, Shipped
@@ -41,7 +42,7 @@ async def grant(request: Request, control: TheControl, actor: TheActor) -> Respo
     """Money of a team's wallet for the node to spend from."""
     wanted = await _read(request, GrantRequest)
     terms = await nodes.terms_of(control, actor.actor_id)
-    return _json(await leases.grant(control.store, control.tools, terms, wanted))
+    return _json(await idempotent(lambda: leases.grant(control.store, control.tools, terms, wanted)))
 
 
 async def ship(
@@ -59,7 +60,9 @@ async def ship(
     data = await read_body(request, MAX_BATCH_BYTES)
     terms = await nodes.terms_of(control, actor.actor_id)
     try:
-        last_seq = await batches.apply_batch(control.store, control.tools, terms, data, x_journal_first_seq, chain)
+        last_seq = await idempotent(
+            lambda: batches.apply_batch(control.store, control.tools, terms, data, x_journal_first_seq, chain)
+        )
     except JournalGap as gap:
         raise ApiError(409, "conflict_error", "journal_gap", str(gap), {"last_seq": gap.last_seq}) from None
     except JournalFork as fork:
