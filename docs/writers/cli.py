@@ -34,10 +34,17 @@ def page() -> str:
         if described.verbs:
             group: Any = typer.main.get_group(app)
             for verb in described.verbs:
-                blocks += _command(f"kt {name} {verb}", group.commands[verb])
+                blocks += _command(f"kt {name} {verb}", _found(group, verb))
         else:
             blocks += _command(f"kt {name}", typer.main.get_command(app))
     return joined(blocks)
+
+
+def _found(group: Any, verb: str) -> Any:
+    """The command of a verb, which may stand in a group inside the group."""
+    for word in verb.split():
+        group = group.commands[word]
+    return group
 
 
 def _command(call: str, command: Any) -> list[str]:

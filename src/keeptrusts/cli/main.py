@@ -12,7 +12,10 @@ from keeptrusts.cli.failure import CANNOT_ASK, Failure
 
 
 class Command(NamedTuple):
-    """A word after `kt`. Its typer app is ``app`` in ``cli/commands/<name>.py``; no verbs: the word itself runs."""
+    """A word after `kt`. Its typer app is ``app`` in ``cli/commands/<name>.py``; no verbs: the word itself runs.
+
+    A verb of two words is a noun inside the noun, and what is done with it.
+    """
 
     summary: str
     verbs: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "events": Command("calls as they were recorded", ("tail", "list")),
     "tokens": Command("gateway keys", ("create", "list", "revoke")),
     "wallets": Command("teams' budgets", ("allocate", "balance")),
+    "ledger": Command("the books themselves", ("verify",)),
 }
 
 ENDING = """

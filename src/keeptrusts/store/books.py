@@ -10,6 +10,7 @@ from keeptrusts.store.contracts import Connection, Database
 from keeptrusts.store.entries import SqlEntries
 from keeptrusts.store.events import SqlEvents
 from keeptrusts.store.groups import SqlGroups
+from keeptrusts.store.inspection import SqlInspection
 from keeptrusts.store.journals import SqlJournals
 from keeptrusts.store.leases import SqlLeases
 from keeptrusts.store.meta import SqlMeta
@@ -36,6 +37,7 @@ class Books:
         self.nodes = SqlNodes(connection)
         self.groups = SqlGroups(connection)
         self.audit = SqlAudit(connection)
+        self.inspection = SqlInspection(connection)
         self.meta = SqlMeta(connection)
 
 

@@ -71,3 +71,10 @@ async def _applied(connection: Connection, known: Sequence[Migration]) -> int:
         if (number, checksum) != (ours.number, ours.checksum):
             raise UnknownSchema(f"the database was made with another {name} than this release's {ours.name}")
     return len(rows)
+
+
+async def must_be_current(connection: Connection, known: Sequence[Migration]) -> None:
+    """Raises UnknownSchema unless the database has exactly these migrations; changes nothing."""
+    applied = await _applied(connection, known)
+    if applied < len(known):
+        raise UnknownSchema(f"the database lacks {known[applied].name}: start this release's API on it once")

@@ -172,3 +172,11 @@ async def open_sqlite(path: Path) -> SqliteDatabase:
     for reader in readers:
         await reader.open(path, apsw.SQLITE_OPEN_READONLY, ("query_only = ON", "mmap_size = 0"))
     return SqliteDatabase(writer, readers)
+
+
+async def open_sqlite_to_read(path: Path) -> SqliteDatabase:
+    """Opens a database file beside whoever writes it, for reading alone. Raises StoreAway when it can't be opened."""
+    lanes = [Lane(f"ledger-reader-{number}") for number in range(2)]
+    for lane in lanes:
+        await lane.open(path, apsw.SQLITE_OPEN_READONLY, ("query_only = ON", "mmap_size = 0"))
+    return SqliteDatabase(lanes[0], lanes[1:])

@@ -1,0 +1,8 @@
+"""`kt ledger`: the books themselves. Each verb has a file of its own, ``cli/ledger_<verb>.py``."""
+
+import typer
+
+from keeptrusts.cli.ledger_verify import verify
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The books themselves.")
+app.command()(verify)
