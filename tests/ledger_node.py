@@ -114,12 +114,18 @@ class LedgerNode:
         self._asked = 0
 
     async def ask(
-        self, lease_id: str, need: int, want: int | None = None, team: str = "team_a", grant_id: str = ""
+        self,
+        lease_id: str,
+        need: int,
+        want: int | None = None,
+        team: str = "team_a",
+        grant_id: str = "",
+        also: tuple[str, ...] = (),
     ) -> GrantAnswer:
         """Asks for money; every question has a grant id of its own unless one is given."""
         self._asked += 1
         grant_id = grant_id or f"grt_{self.terms.node_id}_{self._asked}"
-        request = GrantRequest(grant_id, lease_id, team, need, want or need)
+        request = GrantRequest(grant_id, lease_id, team, need, want or need, also)
         return await idempotent(lambda: grant(self.store, self.tools, self.terms, request))
 
     def write(self, *records: Record | bytes) -> None:

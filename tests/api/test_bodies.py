@@ -85,10 +85,10 @@ async def test_a_body_that_is_no_object_is_a_400(admin: Caller, body: bytes) -> 
 
 
 async def test_every_problem_is_named_at_once(admin: Caller) -> None:
-    answer = await admin.post(ALLOCATE, {"team_id": "", "amount": -1, "period": "hourly", "carry_over": True})
+    answer = await admin.post(ALLOCATE, {"team_id": "", "amount": -1, "period": "hourly", "surplus": True})
     assert answer.status == 400
     fields = [problem["field"] for problem in answer.json["error"]["details"]["problems"]]
-    assert fields == ["team_id", "amount", "period", "carry_over"]
+    assert fields == ["team_id", "amount", "period", "surplus"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,9 @@ async def test_every_problem_is_named_at_once(admin: Caller) -> None:
     [
         ({"amount": 1}, "team_id"),
         ({"team_id": "t", "amount": 1, "currency": "EUR"}, "currency"),
-        ({"scope": "project", "scope_id": "p", "amount": 1}, "scope"),
+        ({"scope": "galaxy", "scope_id": "p", "amount": 1}, "scope"),
+        ({"team_id": "t", "amount": 1, "time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"team_id": "t", "amount": 1, "fiscal_month": 13}, "fiscal_month"),
         ({"team_id": "t", "scope_id": "u", "amount": 1}, "scope_id"),
         ({"team_id": "a\u0000b", "amount": 1}, "team_id"),
         ({"team_id": "x" * 201, "amount": 1}, "team_id"),

@@ -49,10 +49,10 @@ async def test_an_allocation_replaces_the_one_before(admin: Caller) -> None:
 
 
 async def test_spent_reserved_and_available_add_up(admin: Caller, node: LedgerNode, control: Control) -> None:
-    await allocate(admin, "1")
+    wallet_id = (await allocate(admin, "1"))["wallet_id"]
     await node.ask("lse_1", need=USD // 2)
     await node.settle("evt_1", "lse_1", USD // 10)
-    control.presence.heard("node_1", control.tools.clock.monotonic_s(), {"team_a": USD // 5})
+    control.presence.heard("node_1", control.tools.clock.monotonic_s(), {wallet_id: USD // 5})
     found = (await admin.get("/v1/wallets/balance", team_id="team_a")).json
     assert [found[name] for name in ("spent", "reserved", "leased", "balance", "available")] == [
         Decimal("0.1"),

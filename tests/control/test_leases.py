@@ -220,7 +220,9 @@ async def test_who_finds_nothing_has_the_other_nodes_idle_money_called_back_once
         assert refused.view.leased_elsewhere == 1_000
     async with store.ledger() as ledger:
         news = await ledger.changes.after(0, 10)
-    assert [(c.kind, c.subject_id, c.recall, c.except_node_id) for c in news] == [("wallet", "team_a", True, "node_2")]
+    assert [(c.kind, c.subject_id, c.recall, c.except_node_id) for c in news] == [
+        ("wallet", "wal_team_a", True, "node_2")
+    ]
     clock.turn(timedelta(seconds=1))
     await poor.ask("lse_2", need=100)
     async with store.ledger() as ledger:
@@ -236,7 +238,7 @@ async def test_who_waited_is_told_as_soon_as_money_came_back(store: LedgerStore,
     await rich.ship()
     async with store.ledger() as ledger:
         recall, told = await ledger.changes.after(0, 10)
-    assert (told.subject_id, told.recall, told.version) == ("team_a", False, recall.version + 1)
+    assert (told.subject_id, told.recall, told.version) == ("wal_team_a", False, recall.version + 1)
     assert (await poor.ask("lse_2", need=400)).granted_nanos == 400
 
 

@@ -8,6 +8,7 @@ import pytest
 from keeptrusts.control import nodes, prices, tokens, wallets
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import Denial
+from keeptrusts.control.wallets import Allocation
 from keeptrusts.core.identity.gateway_key import key_digest
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.limits.limit_set import LimitSet
@@ -82,14 +83,14 @@ async def test_a_heartbeat_brings_what_changed_since(control: Control) -> None:
     await tokens.change(control, ADMIN, row.token_id, {}, "suspended")
     price = await prices.post(control, ADMIN, PRICE, None)
     await prices.post(control, ADMIN, Price("", "anthropic", "claude", Rates(1, 2)), None)
-    await wallets.allocate(control, ADMIN, "team_a", 1_000, "monthly", None)
-    await wallets.allocate(control, ADMIN, "team_a", 10, "monthly", None)
-    await wallets.allocate(control, ADMIN, "team_a", 20, "monthly", None)
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 1_000))
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 10))
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 20))
     news = await nodes.heartbeat(control, "node_1", beat(seen))
     assert [(key.key_id, key.status) for key in news.keys] == [(row.token_id, "suspended")]
     assert news.prices == (price,)
     [change] = news.wallets
-    assert (change.team_id, change.version, change.recall) == ("team_a", 3, True)
+    assert (change.name, change.version, change.recall) == ("team:team_a", 3, True)
     assert news.seq == control.bell.last_seq
     assert not news.resync
 
@@ -98,10 +99,10 @@ async def test_a_waiting_heartbeat_hears_of_a_commit_at_once(control: Control) -
     await nodes.register(control, REGISTRATION)
     waiting = asyncio.create_task(nodes.heartbeat(control, "node_1", beat(0)))
     await asyncio.sleep(0)
-    await wallets.allocate(control, ADMIN, "team_a", 1_000, "monthly", None)
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 1_000))
     async with asyncio.timeout(0.9):
         news = await waiting
-    assert [change.team_id for change in news.wallets] == ["team_a"]
+    assert [change.name for change in news.wallets] == ["team:team_a"]
 
 
 async def test_a_heartbeat_without_news_is_answered_after_its_wait(
@@ -123,7 +124,7 @@ async def test_a_node_too_far_behind_takes_a_new_snapshot(control: Control, monk
     monkeypatch.setattr("keeptrusts.store.changes.KEPT", 2)
     await nodes.register(control, REGISTRATION)
     for number in range(5):
-        await wallets.allocate(control, ADMIN, f"team_{number}", 1_000, "monthly", None)
+        await wallets.allocate(control, ADMIN, Allocation("team", f"team_{number}", 1_000))
     async with control.store.write() as books:
         assert await books.changes.forget_old() == 3
     assert (await nodes.heartbeat(control, "node_1", beat(1))).resync
@@ -140,8 +141,8 @@ async def test_a_recall_is_not_sent_to_the_node_that_asked_for_it(control: Contr
 
 async def test_holds_count_for_as_long_as_their_node_is_heard_of(control: Control, clock: HandClock) -> None:
     await nodes.register(control, REGISTRATION)
-    await wallets.allocate(control, ADMIN, "team_a", 1_000, "monthly", None)
-    await nodes.heartbeat(control, "node_1", beat(0, team_a=70))
+    wallet_id = (await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 1_000))).wallet.wallet_id
+    await nodes.heartbeat(control, "node_1", beat(0, **{wallet_id: 70}))
     found = await wallets.balance(control, "team_a", None)
     assert (found.held_nanos, found.available_nanos, found.balance_nanos) == (70, 930, 1_000)
     assert (await nodes.terms_of(control, "node_1")).alive == {"node_1"}
@@ -152,7 +153,7 @@ async def test_holds_count_for_as_long_as_their_node_is_heard_of(control: Contro
 
 async def test_a_spend_control_of_a_living_node_is_shown_with_the_wallet(control: Control, clock: HandClock) -> None:
     await nodes.register(control, REGISTRATION)
-    await wallets.allocate(control, ADMIN, "search", 50_000, "monthly", None)
+    await wallets.allocate(control, ADMIN, Allocation("team", "search", 50_000))
     await nodes.heartbeat(control, "node_1", beat(0))
     assert (await wallets.balance(control, "search", None)).cap_nanos == 10_000
     clock.turn(timedelta(seconds=11))
@@ -161,8 +162,8 @@ async def test_a_spend_control_of_a_living_node_is_shown_with_the_wallet(control
 
 async def test_a_team_is_called_by_the_one_group_that_names_it(control: Control) -> None:
     await nodes.register(control, REGISTRATION)
-    await wallets.allocate(control, ADMIN, "team_engineering", 1_000, "monthly", None)
-    await wallets.allocate(control, ADMIN, "team_other", 1_000, "monthly", None)
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_engineering", 1_000))
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_other", 1_000))
     assert {b.wallet.scope_id: b.team for b in await wallets.balances(control) if b.wallet.scope_id != "search"} == {
         "team_engineering": "engineering",
         "team_other": "other",

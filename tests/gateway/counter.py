@@ -7,6 +7,7 @@ from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.journal_format import GENESIS, encode_group
 from keeptrusts.core.ledger.records import Attempt, Event, decode_record, encode_record
+from keeptrusts.core.link import WalletChange
 from keeptrusts.gateway.journal import Journal, JournalFailed
 from keeptrusts.gateway.link import Link, LinkDown
 from keeptrusts.gateway.purse import Account, Lease
@@ -98,6 +99,11 @@ class Call:
         """What the call was told instead of getting money."""
         assert self.task is not None
         return self.task.exception()
+
+
+def change(recall: bool) -> WalletChange:
+    """What the change feed says of the team's wallet."""
+    return WalletChange(f"wal_{TEAM}", f"team:{TEAM}", 1, recall)
 
 
 class Counter:

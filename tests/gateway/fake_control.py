@@ -59,7 +59,7 @@ class FakeControl:
             self.periods[team_id] = WalletPeriod(f"wal_{team_id}", "monthly", START, START + PERIOD, nanos)
             return
         self.periods[team_id] = msgspec.structs.replace(old, budget=nanos)
-        self.tell(WalletChange(team_id, self.seq + 1, nanos < old.budget))
+        self.tell(WalletChange(f"wal_{team_id}", f"team:{team_id}", self.seq + 1, nanos < old.budget))
 
     def tell(self, change: WalletChange) -> None:
         """The next heartbeat brings this."""
@@ -94,7 +94,7 @@ class FakeControl:
         known = self.grants.get(request.grant_id)
         if known is not None:
             return GrantAnswer(known, self.ends_in_s, self._view(request.team_id, lease))
-        amount = grant_size([period], request.need_nanos, request.want_nanos, self.live_nodes, 100)
+        amount = grant_size(max(0, period.available), request.need_nanos, request.want_nanos, self.live_nodes)
         if amount:
             lease = lease or LeaseBook(request.lease_id, node_id, period.wallet_id, 0, 0, 0, False)
             lease = self.leases[lease.lease_id] = msgspec.structs.replace(lease, granted=lease.granted + amount)
@@ -111,7 +111,17 @@ class FakeControl:
         period = self.periods[team_id]
         own, settled = (lease.remainder, lease.settled) if lease is not None else (0, 0)
         return WalletView(
-            team_id, self.seq, period.budget, period.spent, period.suspense, period.leased - own, settled, True
+            team_id,
+            self.seq,
+            period.budget,
+            period.spent,
+            period.suspense,
+            period.leased - own,
+            settled,
+            True,
+            wallet=f"team:{team_id}",
+            wallet_id=period.wallet_id,
+            wallet_ids=(period.wallet_id,),
         )
 
     def apply(self, node_id: str, groups: bytes, first_seq: int, chain: bytes) -> int:
@@ -164,7 +174,7 @@ class FakeControl:
             self.periods[team_id] = moved_period
         else:
             self.past[self.past.index(period)] = moved_period
-        if moved.leased + moved.posted + moved.suspense < 0:
+        if moved.freed:
             self.freed.append(team_id)
 
     def _period(self, team_id: str, start: datetime) -> WalletPeriod:

@@ -7,6 +7,7 @@ from typing import cast
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.records import Attempt, Boot, Close, Event, LeaseIntent, Reserve, encode_record
+from keeptrusts.core.link import WalletChange
 from keeptrusts.gateway.journal import Journal, machine_boot_id
 from keeptrusts.gateway.link import Link
 from keeptrusts.gateway.purse import Lease
@@ -128,7 +129,7 @@ class Life:
 
     def recall(self, team: str) -> None:
         async def drain() -> None:
-            self.treasury.wallet_changed(team, recall=True)
+            self.treasury.wallet_changed(WalletChange(f"wal_{team}", f"team:{team}", 1, recall=True))
             await self.journal.written()
 
         self.loop.done(drain())

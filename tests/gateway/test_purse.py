@@ -6,7 +6,7 @@ import pytest
 
 from keeptrusts.core.ledger.records import CloseLease, LeaseIntent, Return
 from keeptrusts.core.refusal import Reason, Refused
-from tests.gateway.counter import TEAM, Call, Counter
+from tests.gateway.counter import TEAM, Call, Counter, change
 from tests.gateway.fake_control import FakeControl
 from tests.gateway.hand_loop import HandLoop
 
@@ -78,7 +78,7 @@ def test_a_recalled_lease_returns_what_is_free_at_once_and_the_rest_call_by_call
 ) -> None:
     """One long stream must not keep a whole lease from the other nodes."""
     calls = [funded(counter)] + [counter.call(10) for _ in range(2)]
-    counter.do(counter.treasury.wallet_changed, TEAM, True)
+    counter.do(counter.treasury.wallet_changed, change(True))
     counter.ship()
     assert control.leased(TEAM) == 30
     counter.settle(calls[0], 4)
@@ -94,7 +94,7 @@ def test_a_recalled_lease_returns_what_is_free_at_once_and_the_rest_call_by_call
 def test_money_of_a_drained_lease_is_not_spent_again(counter: Counter) -> None:
     call = funded(counter)
     old = call.lease
-    counter.do(counter.treasury.wallet_changed, TEAM, True)
+    counter.do(counter.treasury.wallet_changed, change(True))
     waiting = counter.call(10)
     counter.settle(call, 0)
     assert waiting.waits
@@ -107,7 +107,7 @@ def test_money_of_a_drained_lease_is_not_spent_again(counter: Counter) -> None:
 def test_a_grant_that_arrives_after_the_recall_goes_back_with_its_lease(counter: Counter, control: FakeControl) -> None:
     waiting = counter.call(10)
     counter.link.arrive()
-    counter.do(counter.treasury.wallet_changed, TEAM, True)
+    counter.do(counter.treasury.wallet_changed, change(True))
     counter.ship()
     assert control.leased(TEAM) == 0
     answer(counter)
@@ -155,7 +155,7 @@ def test_a_lease_that_went_back_leaves_no_timer(counter: Counter) -> None:
     """Teams that come and go would fill the loop with timers of their periods' ends."""
     for _ in range(50):
         counter.settle(funded(counter), 1)
-        counter.do(counter.treasury.wallet_changed, TEAM, True)
+        counter.do(counter.treasury.wallet_changed, change(True))
         counter.ship()
     counter.loop.advance(5.0)
     alive = [timer for timer in counter.loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
@@ -236,7 +236,7 @@ def test_a_changed_wallet_is_asked_at_once(counter: Counter, control: FakeContro
     counter.link.prompt = True
     counter.call(10)
     control.allocate(TEAM, 50)
-    counter.do(counter.treasury.wallet_changed, TEAM, False)
+    counter.do(counter.treasury.wallet_changed, change(False))
     assert counter.call(10).lease is not None
 
 
@@ -483,7 +483,7 @@ def test_returns_are_never_more_than_what_is_free(counter: Counter) -> None:
     call = funded(counter)
     lease = call.lease
     assert lease is not None
-    counter.do(counter.treasury.wallet_changed, TEAM, True)
+    counter.do(counter.treasury.wallet_changed, change(True))
     [back] = counter.written(Return)
     assert isinstance(back, Return)
     assert back.nanos == lease.granted - 10

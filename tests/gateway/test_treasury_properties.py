@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from keeptrusts.core.refusal import Reason, Refused
-from tests.gateway.counter import TEAM, WAIT_S, Call, Counter
+from tests.gateway.counter import TEAM, WAIT_S, Call, Counter, change
 from tests.gateway.fake_control import FakeControl
 from tests.gateway.hand_loop import HandLoop
 
@@ -108,7 +108,7 @@ class Money(RuleBasedStateMachine):
         lower = budget < self.control.periods[TEAM].budget
         self.control.allocate(TEAM, budget)
         for counter in self.counters:
-            counter.do(counter.treasury.wallet_changed, TEAM, lower)
+            counter.do(counter.treasury.wallet_changed, change(lower))
 
     @rule()
     def news(self) -> None:
@@ -117,7 +117,7 @@ class Money(RuleBasedStateMachine):
             recall = len(self.control.called_back) > self.told_called
             self.told_called, self.told_freed = len(self.control.called_back), len(self.control.freed)
             for counter in self.counters:
-                counter.do(counter.treasury.wallet_changed, TEAM, recall)
+                counter.do(counter.treasury.wallet_changed, change(recall))
 
     @rule(node=nodes)
     def idle(self, node: int) -> None:

@@ -12,7 +12,7 @@ from keeptrusts.core.ledger.entry import Entry
 from keeptrusts.core.ledger.posting import LeaseBook, PeriodMovement
 from keeptrusts.core.ledger.standing import Cap, PeriodKey, key_of
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
-from keeptrusts.store.contracts import LedgerStore
+from keeptrusts.store.contracts import Claims, LedgerStore
 from tests.ledger_node import attempt, event
 from tests.store.ledgers import LEDGERS
 
@@ -126,7 +126,7 @@ async def test_a_period_that_is_not_there_gives_nothing(store: LedgerStore) -> N
 async def test_posting_moves_each_account(store: LedgerStore) -> None:
     async with store.ledger() as ledger:
         await ledger.wallets.lease_out(KEY, 50, 100)
-        await ledger.wallets.post(KEY, PeriodMovement(leased=-30, posted=20, overrun=4, suspense=5), unleased_nanos=7)
+        await ledger.wallets.post(KEY, PeriodMovement(-30, 20, overrun=4, suspense=5, unleased=7))
     now = await period(store)
     assert (now.leased, now.posted, now.overrun, now.suspense, now.unleased) == (20, 20, 4, 5, 7)
     assert (now.spent, now.available) == (31, 100 - 31 - 5 - 20)
@@ -204,13 +204,49 @@ async def test_a_lease_cannot_give_more_than_it_was_granted(store: LedgerStore) 
             await ledger.leases.add(LeaseBook("lse_1", "node_1", "wal_1", 10, 8, 3, closed=False), [KEY], 1)
 
 
-async def test_what_other_nodes_hold_open(store: LedgerStore) -> None:
+async def test_funds_move_from_one_period_to_the_next(store: LedgerStore) -> None:
+    may = WalletPeriod("wal_1", "monthly", MAY, MAY + timedelta(days=31), budget=100)
     async with store.ledger() as ledger:
-        for name, node, closed in (("a", "node_1", False), ("b", "node_2", False), ("c", "node_2", True)):
-            await ledger.leases.add(LeaseBook(name, node, "wal_1", 10, 3, 2, closed), [KEY], 1)
-        assert await ledger.leases.remainder_of_others("wal_1", "node_1") == 5
-        assert await ledger.leases.remainder_of_others("wal_1", "node_3") == 10
-        assert await ledger.leases.remainder_of_others("wal_2", "node_3") == 0
+        assert await ledger.wallets.period_after(KEY) is None
+        assert await ledger.wallets.period_before(key_of(may)) == PERIOD
+        await ledger.wallets.add_period(may)
+        await ledger.wallets.carry(KEY, key_of(may), 30)
+        after = await ledger.wallets.period_after(KEY)
+        before = await ledger.wallets.period_before(key_of(may))
+    assert after is not None
+    assert before is not None
+    assert (after.carried, after.funds, before.carried_out, before.funds) == (30, 130, 30, 70)
+
+
+async def test_what_people_approve_may_be_leased(store: LedgerStore) -> None:
+    async with store.ledger() as ledger:
+        await ledger.wallets.approve(KEY, 25)
+        assert await ledger.wallets.lease_out(KEY, 125, 125)
+    assert ((await period(store)).approved, (await period(store)).available) == (25, 0)
+
+
+async def test_the_claims_of_children_are_their_budgets_and_what_of_them_is_unused(store: LedgerStore) -> None:
+    now = APRIL + timedelta(days=3)
+    async with store.ledger() as ledger:
+        for name, budget, state in (("a", 40, "active"), ("b", 50, "frozen"), ("c", 60, "closed")):
+            child = Wallet(f"wal_{name}", "project", name, parent_id="wal_1", state=state)  # type: ignore[arg-type]
+            await ledger.wallets.add(child, 1)
+            await ledger.wallets.set_budget(child.wallet_id, "monthly", budget)
+        await ledger.wallets.add_period(WalletPeriod("wal_a", "monthly", APRIL, MAY, budget=45, posted=10, leased=5))
+        assert await ledger.wallets.claims("wal_1", "monthly", now) == Claims(95, 30 + 50)
+        assert await ledger.wallets.claims("wal_1", "daily", now) == Claims(0, 0)
+        assert [child.wallet_id for child in await ledger.wallets.children("wal_1")] == ["wal_a", "wal_b", "wal_c"]
+
+
+async def test_a_wallets_place_and_options_can_change(store: LedgerStore) -> None:
+    async with store.ledger() as ledger:
+        before = await ledger.wallets.by_id("wal_1")
+        assert before is not None
+        changed = msgspec.structs.replace(
+            before, state="frozen", overcommit=True, carry_over=True, fallback="parent", on_hard_cap="escalate"
+        )
+        await ledger.wallets.update(changed)
+        assert await ledger.wallets.by_id("wal_1") == changed
 
 
 async def test_a_grant_is_remembered_once(store: LedgerStore) -> None:

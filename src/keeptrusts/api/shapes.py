@@ -50,6 +50,12 @@ def _pico(value: Any) -> int:
         raise ValueError(str(error)) from None
 
 
+def _currency(text: str) -> str:
+    if text != "USD":
+        raise ValueError(f"this ledger is kept in USD, not in {text!r}")
+    return text
+
+
 def _clean(text: str) -> str:
     if any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in text):
         raise ValueError("must hold no control characters")
@@ -76,6 +82,7 @@ RatePico = Annotated[int, BeforeValidator(_pico), WithJsonSchema(RATE_SCHEMA)]
 Usd = Annotated[Decimal, WithJsonSchema({"type": "number", "description": "USD, exact."})]
 """An amount that goes out."""
 
+Currency = Annotated[str, AfterValidator(_currency)]
 Count = Annotated[int, Strict()]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
 Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_clean)]

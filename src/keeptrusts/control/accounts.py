@@ -1,6 +1,9 @@
-"""A wallet's accounts at an instant: loaded, and opened from its standing budgets when a period is used for the first time."""
+"""A wallet's accounts at an instant: loaded, and opened from its standing budgets when a period is used for the first time.
 
-from collections.abc import Iterable
+What carries over is carried here: when a period opens, and when money comes back to one that has ended.
+"""
+
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -10,6 +13,9 @@ from keeptrusts.core.ledger.standing import Cap, key_of, leading, limit_nanos, o
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.periods import PeriodKind, period_at
 from keeptrusts.store.contracts import Ledger, Wallets
+
+MAX_SKIPPED = 1_000
+"""How many periods that nobody used are opened after the fact, so that their budgets carry over too."""
 
 
 class Accounts(Struct, frozen=True):
@@ -21,8 +27,14 @@ class Accounts(Struct, frozen=True):
     caps: dict[PeriodKind, Cap]
 
     def limit(self, period: WalletPeriod, enforced: bool, block_percent: int) -> int | None:
-        """The most that may be spent in ``period``; None when nothing bounds it."""
+        """The most that may be used in ``period``; None when nothing bounds it."""
         return limit_nanos(period, self.budgets, self.caps, enforced, block_percent)
+
+    def escalates(self, period: WalletPeriod) -> bool:
+        """Whether a call that finds too little here is held for an approver."""
+        cap = self.caps.get(period.kind)
+        by_cap = cap is not None and (period.kind not in self.budgets or cap.hard_nanos <= period.funds)
+        return cap.escalates if by_cap and cap is not None else self.wallet.on_hard_cap == "escalate"
 
     def covers(self, instant: datetime) -> bool:
         """Whether these are the accounts of ``instant`` too."""
@@ -31,30 +43,86 @@ class Accounts(Struct, frozen=True):
     @property
     def period_key(self) -> str | None:
         """The name of the period that the wallet is spoken of by, for example ``monthly:2026-04-01``."""
-        if not self.periods:
-            return None
-        period = leading(list(self.periods))
-        return period_at(period.kind, period.start, self.wallet.zone).key
+        return name_of(self.wallet, leading(list(self.periods))) if self.periods else None
+
+
+def name_of(wallet: Wallet, period: WalletPeriod) -> str:
+    """The period's name within its wallet, for example ``monthly:2026-04-01``."""
+    return period_at(period.kind, period.start, wallet.zone, wallet.fiscal_month).key
 
 
 async def read_accounts(wallets: Wallets, wallet: Wallet, now: datetime, live_nodes: Iterable[str]) -> Accounts:
     """The accounts at ``now`` without writing anything: a period that nobody used yet is shown as it will open."""
-    live = frozenset(live_nodes)
-    budgets = await wallets.budgets(wallet.wallet_id)
-    caps = strictest(cap for node_id, cap in await wallets.caps(wallet.wallet_id) if node_id in live)
-    periods = []
-    for opening in opening_accounts(wallet, budgets, caps.values(), now):
-        stored = await wallets.period(key_of(opening))
-        if stored is not None and opening.kind not in budgets:
-            stored = msgspec.structs.replace(stored, budget=opening.budget)
-        periods.append(stored or opening)
-    return Accounts(wallet, tuple(periods), budgets, caps)
+    accounts, unused = await _read(wallets, wallet, now, live_nodes)
+    shown = []
+    for period in accounts.periods:
+        if period in unused and wallet.carry_over and (before := await wallets.period_before(key_of(period))):
+            skipped = len(list(_between(wallet, before, period)))
+            period = msgspec.structs.replace(period, carried=before.left + skipped * period.budget)
+        shown.append(period)
+    return msgspec.structs.replace(accounts, periods=tuple(shown))
 
 
 async def open_accounts(ledger: Ledger, wallet: Wallet, now: datetime, live_nodes: Iterable[str]) -> Accounts:
     """The accounts at ``now``, each with a row in the store from here on."""
-    accounts = await read_accounts(ledger.wallets, wallet, now, live_nodes)
-    for period in accounts.periods:
-        if await ledger.wallets.period(key_of(period)) is None:
-            await ledger.wallets.add_period(period)
-    return accounts
+    accounts, unused = await _read(ledger.wallets, wallet, now, live_nodes)
+    if not unused:
+        return accounts
+    opened = [await _open(ledger, wallet, p) if p in unused else p for p in accounts.periods]
+    return msgspec.structs.replace(accounts, periods=tuple(opened))
+
+
+async def _read(
+    wallets: Wallets, wallet: Wallet, now: datetime, live_nodes: Iterable[str]
+) -> tuple[Accounts, list[WalletPeriod]]:
+    """The accounts, and those of them that have no row yet."""
+    live = frozenset(live_nodes)
+    budgets = await wallets.budgets(wallet.wallet_id)
+    caps = strictest(cap for node_id, cap in await wallets.caps(wallet.wallet_id) if node_id in live)
+    periods, unused = [], []
+    for opening in opening_accounts(wallet, budgets, caps.values(), now):
+        stored = await wallets.period(key_of(opening))
+        if stored is not None and opening.kind not in budgets:
+            stored = msgspec.structs.replace(stored, budget=opening.budget)
+        if stored is None:
+            unused.append(opening)
+        periods.append(stored or opening)
+    return Accounts(wallet, tuple(periods), budgets, caps), unused
+
+
+async def _open(ledger: Ledger, wallet: Wallet, period: WalletPeriod) -> WalletPeriod:
+    before = await ledger.wallets.period_before(key_of(period)) if wallet.carry_over else None
+    if before is not None:
+        for skipped in _between(wallet, before, period):
+            await ledger.wallets.add_period(skipped)
+            before = await _carry(ledger, before, skipped)
+    await ledger.wallets.add_period(period)
+    return period if before is None else await _carry(ledger, before, period)
+
+
+async def _carry(ledger: Ledger, before: WalletPeriod, into: WalletPeriod) -> WalletPeriod:
+    """Moves what ``before`` has left into the period after it, which is returned as it stands then."""
+    left = before.left
+    if left == 0:
+        return into
+    await ledger.wallets.carry(key_of(before), key_of(into), left)
+    return msgspec.structs.replace(into, carried=into.carried + left)
+
+
+def _between(wallet: Wallet, before: WalletPeriod, period: WalletPeriod) -> Iterator[WalletPeriod]:
+    """The periods between two, which nobody used."""
+    start, count = before.end, 0
+    while start < period.start and count < MAX_SKIPPED:
+        found = period_at(period.kind, start, wallet.zone, wallet.fiscal_month)
+        yield WalletPeriod(wallet.wallet_id, period.kind, found.start, found.end, period.budget)
+        start, count = found.end, count + 1
+
+
+async def carry_on(ledger: Ledger, wallet: Wallet, period: WalletPeriod, now: datetime) -> None:
+    """Money came back to ``period``: if it has ended and its wallet carries over, the money goes on to the periods after it."""
+    if not wallet.carry_over or period.kind == "once":
+        return
+    current: WalletPeriod | None = period
+    while current is not None and current.end <= now and current.left:
+        following = await ledger.wallets.period_after(key_of(current))
+        current = None if following is None else await _carry(ledger, current, following)

@@ -2,13 +2,13 @@
 
 import msgspec
 
+from keeptrusts.control.accounts import name_of
 from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.core.ledger.alerts import crossed
 from keeptrusts.core.ledger.standing import Cap, key_of
-from keeptrusts.core.ledger.wallet import WalletPeriod
+from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.money import usd_text
-from keeptrusts.core.periods import period_at
 from keeptrusts.store.contracts import Ledger
 
 SOFT_CAP = "soft_cap"
@@ -16,7 +16,7 @@ HARD_CAP = "hard_cap"
 
 
 async def raise_alerts(
-    ledger: Ledger, tools: Tools, terms: NodeTerms, team_id: str, period: WalletPeriod, cap: Cap | None
+    ledger: Ledger, tools: Tools, terms: NodeTerms, wallet: Wallet, period: WalletPeriod, cap: Cap | None
 ) -> None:
     """Adds an alert for each threshold that the period's spend has reached and that has not fired yet."""
     if not terms.thresholds and cap is None:
@@ -34,16 +34,18 @@ async def raise_alerts(
                 found[name] = {"threshold": name, "limit": usd_text(limit), "action": "notify"}
     rows = []
     for name, details in found.items():
-        row = alert_row(tools, terms.node_id, team_id, period, details)
+        row = alert_row(tools, terms.node_id, wallet, period, details)
         await ledger.alerts.add(key, name, row.event_id, row.at_ns)
         rows.append(row)
     if rows:
         await ledger.events.add_all(rows)
 
 
-def alert_row(tools: Tools, node_id: str, team_id: str, period: WalletPeriod, details: dict[str, object]) -> EventRow:
+def alert_row(tools: Tools, node_id: str, wallet: Wallet, period: WalletPeriod, details: dict[str, object]) -> EventRow:
     """The alert as a row of the event ledger; its amounts are texts, so that no reader rounds them."""
-    details = {**details, "budget": usd_text(period.budget), "spent": usd_text(period.spent)}
+    details = {**details, "budget": usd_text(period.funds), "spent": usd_text(period.spent)}
+    if wallet.scope != "team":
+        details["wallet"] = wallet.name
     return EventRow(
         event_id=tools.new_id("evt"),
         type="budget_alert",
@@ -53,7 +55,7 @@ def alert_row(tools: Tools, node_id: str, team_id: str, period: WalletPeriod, de
         latency_ms=0,
         key_id=None,
         consumer_group=None,
-        team_id=team_id,
+        team_id=wallet.scope_id if wallet.scope == "team" else None,
         application=None,
         feature=None,
         environment=None,
@@ -84,6 +86,6 @@ def alert_row(tools: Tools, node_id: str, team_id: str, period: WalletPeriod, de
         request_id="",
         stream=False,
         http_status=0,
-        period_key=period_at(period.kind, period.start).key,
+        period_key=name_of(wallet, period),
         details=msgspec.json.encode(details).decode(),
     )

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from keeptrusts.control.event_rows import misfit
 from keeptrusts.core.ledger.journal_format import GENESIS, Group, read_groups
-from keeptrusts.core.ledger.records import Close, Event, Record, Return, decode_record
+from keeptrusts.core.ledger.records import Close, Event, Granted, Record, Return, decode_record
 from keeptrusts.core.money import MAX_NANOS
 
 
@@ -89,6 +89,8 @@ def _unfit(record: Record) -> str | None:
         return misfit(record)
     if isinstance(record, Close) and not 0 <= record.attempt.cost_nanos <= MAX_NANOS:
         return "the attempt's cost is negative or too large"
+    if isinstance(record, Granted) and not 0 < record.nanos <= MAX_NANOS:
+        return "the granted amount is not positive or too large"
     if isinstance(record, Return) and not 0 <= record.nanos <= MAX_NANOS:
         return "the returned amount is negative or too large"
     return None

@@ -1,23 +1,34 @@
-"""Granting a node money of a team's wallet: idempotent by grant, all of the wallet's periods at once or none."""
+"""Granting a node money of a call's wallets: idempotent by grant, all of their periods at once or none."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from keeptrusts.clock import unix_ms
-from keeptrusts.control.accounts import Accounts, open_accounts
 from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.denial import invalid
-from keeptrusts.core.ledger.alerts import block_percent
-from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest, WalletView, grant_size
+from keeptrusts.control.ways import Way, bounds_of, entered_at, open_way, wallets_of_way
+from keeptrusts.core.ledger.grant import (
+    Bound,
+    GrantAnswer,
+    GrantRequest,
+    WalletView,
+    free_nanos,
+    grant_size,
+    limit_of,
+    paying,
+    tightest,
+)
 from keeptrusts.core.ledger.posting import LeaseBook
 from keeptrusts.core.ledger.standing import PeriodKey, key_of
-from keeptrusts.core.ledger.wallet import WalletPeriod
 from keeptrusts.core.money import MAX_NANOS
 from keeptrusts.store.contracts import Ledger, LedgerStore, StoreConflict
 
 RECALL_INTERVAL_MS = 1_000
 """How often at most the idle leases of one wallet are called back."""
+
+MAX_ALSO = 16
 
 
 async def grant(store: LedgerStore, tools: Tools, terms: NodeTerms, request: GrantRequest) -> GrantAnswer:
@@ -27,103 +38,126 @@ async def grant(store: LedgerStore, tools: Tools, terms: NodeTerms, request: Gra
     """
     if not 0 <= request.need_nanos <= request.want_nanos <= MAX_NANOS:
         raise invalid("need_nanos must be at least 0 and at most want_nanos")
+    if len(request.also) > MAX_ALSO:
+        raise invalid(f"also names more than {MAX_ALSO} budgets")
     now = tools.now()
     async with store.ledger() as ledger:
-        wallet = await ledger.wallets.find("team", request.team_id)
-        if wallet is None:
-            return GrantAnswer(0, 0.0, WalletView(request.team_id, 0, 0, 0, 0, 0, 0, allocated=False))
         lease = await ledger.leases.find(request.lease_id)
-        accounts = await open_accounts(ledger, wallet, now, terms.alive | {terms.node_id})
-        lines = [key_of(period) for period in accounts.periods]
-        earlier = await ledger.leases.granted(request.grant_id)
+        wallets = await wallets_of_way(ledger.wallets, request.team_id, request.also)
+        way = await open_way(ledger, wallets, now, terms.alive | {terms.node_id})
+        bounds = await bounds_of(ledger, way, terms, now)
+        lines = [] if lease is None else await ledger.leases.lines(lease.lease_id)
+        chosen = _chosen(bounds, lines, request.need_nanos)
+        view = _view(request, way, chosen, lease, terms)
 
-        if not lines or (lease is not None and not await _usable(ledger, lease, lines, terms.node_id, accounts)):
-            return GrantAnswer(0, 0.0, _view(request.team_id, accounts, terms, None))
+        if not chosen or view.stopped or (lease is not None and not _usable(lease, lines, chosen, terms.node_id)):
+            return GrantAnswer(0, 0.0, view)
+        earlier = await ledger.leases.granted(request.grant_id)
         if earlier is not None:
             if earlier[0] != request.lease_id:
                 raise invalid(f"grant {request.grant_id} was made for another lease")
-            return GrantAnswer(earlier[1], _ends_in_s(accounts, now), _view(request.team_id, accounts, terms, lease))
+            return GrantAnswer(earlier[1], _ends_in_s(chosen, now), view)
 
-        nanos = _size(accounts, terms, request)
-        if nanos:
-            lease = lease or await _new_lease(ledger, request, terms.node_id, accounts, unix_ms(now))
-            await _lease_out(ledger, accounts, terms, nanos)
-            lease = msgspec.structs.replace(lease, granted=lease.granted + nanos)
-            await ledger.leases.update(lease)
-            await ledger.leases.add_grant(request.grant_id, request.lease_id, nanos, unix_ms(now))
-            accounts = await open_accounts(ledger, wallet, now, terms.alive | {terms.node_id})
-        view = _view(request.team_id, accounts, terms, lease)
+        live_nodes = len(terms.alive | {terms.node_id})
+        nanos = grant_size(free_nanos(chosen), request.need_nanos, request.want_nanos, live_nodes)
+        if nanos and view.allocated:
+            lease = await _lease_out(ledger, request, terms.node_id, lease, chosen, nanos, unix_ms(now))
+            chosen = [_leased(bound, nanos) for bound in chosen]
+            view = _view(request, way, chosen, lease, terms)
+        else:
+            nanos = 0
         if nanos < request.need_nanos and view.leased_elsewhere > 0:
-            await _call_back(ledger, accounts, terms.node_id, unix_ms(now))
-        return GrantAnswer(nanos, _ends_in_s(accounts, now), view)
+            await _call_back(ledger, tightest(chosen), terms.node_id, unix_ms(now))
+        return GrantAnswer(nanos, _ends_in_s(chosen, now), view)
 
 
-async def _usable(ledger: Ledger, lease: LeaseBook, lines: list[PeriodKey], node_id: str, accounts: Accounts) -> bool:
+def _chosen(bounds: Sequence[Bound], lines: Sequence[PeriodKey], need: int) -> list[Bound]:
+    """The bounds that the lease goes by. One that passes an empty wallet by goes on doing so while nobody waits."""
+    if need == 0 and lines:
+        kept = [bound for bound in bounds if key_of(bound.period) in lines]
+        passed = {bound.wallet.wallet_id: bound.wallet for bound in bounds if bound not in kept}
+        if len(kept) == len(lines) and all(wallet.fallback == "parent" for wallet in passed.values()):
+            return kept
+    return paying(bounds, max(need, 1))
+
+
+def _usable(lease: LeaseBook, lines: Sequence[PeriodKey], chosen: Sequence[Bound], node_id: str) -> bool:
     """A lease's periods are fixed when it is first granted: once others bind the wallet, it can't grow any more."""
-    ours = lease.node_id == node_id and lease.wallet_id == accounts.wallet.wallet_id
-    return ours and not lease.closed and await ledger.leases.lines(lease.lease_id) == lines
+    ours = lease.node_id == node_id and lease.ticket_id is None
+    return ours and not lease.closed and sorted(lines) == sorted(key_of(bound.period) for bound in chosen)
 
 
-def _size(accounts: Accounts, terms: NodeTerms, request: GrantRequest) -> int:
-    if terms.enforced and not accounts.budgets:
-        return 0
-    bound = [
-        msgspec.structs.replace(period, budget=limit)
-        for period in accounts.periods
-        if (limit := accounts.limit(period, terms.enforced, block_percent(terms.thresholds))) is not None
-    ]
-    live_nodes = len(terms.alive | {terms.node_id})
-    return grant_size(bound, request.need_nanos, request.want_nanos, live_nodes, 100)
-
-
-async def _new_lease(ledger: Ledger, request: GrantRequest, node_id: str, accounts: Accounts, now_ms: int) -> LeaseBook:
-    lease = LeaseBook(request.lease_id, node_id, accounts.wallet.wallet_id, 0, 0, 0, closed=False)
-    await ledger.leases.add(lease, [key_of(period) for period in accounts.periods], now_ms)
+async def _lease_out(
+    ledger: Ledger,
+    request: GrantRequest,
+    node_id: str,
+    lease: LeaseBook | None,
+    chosen: Sequence[Bound],
+    nanos: int,
+    now_ms: int,
+) -> LeaseBook:
+    if lease is None:
+        entered = entered_at([bound.wallet for bound in chosen]) or chosen[0].wallet
+        lease = LeaseBook(request.lease_id, node_id, entered.wallet_id, 0, 0, 0, closed=False)
+        await ledger.leases.add(lease, [key_of(bound.period) for bound in chosen], now_ms)
+    for bound in chosen:
+        if not await ledger.wallets.lease_out(key_of(bound.period), nanos, limit_of(bound, chosen)):
+            # Another writer was faster: everything so far is rolled back and the node asks again.
+            raise StoreConflict(f"wallet {bound.wallet.wallet_id} changed while it was leased from")
+    lease = msgspec.structs.replace(lease, granted=lease.granted + nanos)
+    await ledger.leases.update(lease)
+    await ledger.leases.add_grant(request.grant_id, request.lease_id, nanos, now_ms)
     return lease
 
 
-async def _lease_out(ledger: Ledger, accounts: Accounts, terms: NodeTerms, nanos: int) -> None:
-    for period in accounts.periods:
-        limit = accounts.limit(period, terms.enforced, block_percent(terms.thresholds))
-        if not await ledger.wallets.lease_out(key_of(period), nanos, limit):
-            # Another writer was faster: everything so far is rolled back and the node asks again.
-            raise StoreConflict(f"wallet {accounts.wallet.wallet_id} changed while it was leased from")
+def _leased(bound: Bound, nanos: int) -> Bound:
+    period = msgspec.structs.replace(bound.period, leased=bound.period.leased + nanos)
+    return msgspec.structs.replace(bound, period=period)
 
 
-async def _call_back(ledger: Ledger, accounts: Accounts, node_id: str, now_ms: int) -> None:
+async def _call_back(ledger: Ledger, bound: Bound, node_id: str, now_ms: int) -> None:
     """Asks the other nodes for what they don't need, once a second at most, and remembers that somebody waits for it."""
-    wallet = accounts.wallet
+    wallet = bound.wallet
     await ledger.wallets.set_short(wallet.wallet_id, now_ms)
-    if await ledger.leases.remainder_of_others(wallet.wallet_id, node_id) == 0:
-        return
     if await ledger.wallets.claim_recall(wallet.wallet_id, now_ms, now_ms - RECALL_INTERVAL_MS):
-        await ledger.changes.add("wallet", wallet.scope_id, wallet.version, recall=True, except_node_id=node_id)
+        await ledger.changes.add("wallet", wallet.wallet_id, wallet.version, recall=True, except_node_id=node_id)
 
 
-def _ends_in_s(accounts: Accounts, now: datetime) -> float:
-    return min((period.end - now).total_seconds() for period in accounts.periods)
+def _ends_in_s(bounds: Sequence[Bound], now: datetime) -> float:
+    return min((bound.period.end - now).total_seconds() for bound in bounds)
 
 
-def _view(team_id: str, accounts: Accounts, terms: NodeTerms, lease: LeaseBook | None) -> WalletView:
-    """The tightest of the wallet's budgets as they bind this node."""
-    version = accounts.wallet.version
-    if not accounts.periods:
-        return WalletView(team_id, version, 0, 0, 0, 0, 0, allocated=False)
-
-    def free(period: WalletPeriod) -> tuple[bool, int]:
-        limit = accounts.limit(period, terms.enforced, block_percent(terms.thresholds))
-        return limit is None, (limit or 0) - period.spent - period.suspense - period.leased
-
-    tightest = min(accounts.periods, key=free)
-    budget = accounts.limit(tightest, terms.enforced, 100)
+def _view(
+    request: GrantRequest, way: Way, chosen: Sequence[Bound], lease: LeaseBook | None, terms: NodeTerms
+) -> WalletView:
+    """The tightest of the chosen budgets, as it binds this node."""
+    team_id = request.team_id
+    if not chosen:
+        return WalletView(team_id, 0, 0, 0, 0, 0, 0, allocated=False)
+    bound = tightest(chosen)
+    period, wallet = bound.period, bound.wallet
     own = lease.remainder if lease is not None else 0
     return WalletView(
         team_id=team_id,
-        version=version,
-        budget=tightest.budget if budget is None else budget,
-        spent=tightest.spent,
-        suspense=tightest.suspense,
-        leased_elsewhere=tightest.leased - own,
+        version=wallet.version,
+        budget=period.funds if bound.budget_nanos is None else bound.budget_nanos,
+        spent=period.spent,
+        suspense=period.suspense,
+        leased_elsewhere=max(0, period.leased - own),
         lease_settled=lease.settled if lease is not None else 0,
-        allocated=bool(accounts.budgets) or not terms.enforced,
+        allocated=not terms.enforced or _has_budget(way),
+        wallet=wallet.name,
+        wallet_id=wallet.wallet_id,
+        wallet_ids=tuple(accounts.wallet.wallet_id for accounts in way.accounts),
+        stopped=next((a.wallet.name for a in way.accounts if a.wallet.state != "active"), None),
+        escalates=bound.escalates,
     )
+
+
+def _has_budget(way: Way) -> bool:
+    """Whether people gave money to the wallet that the call enters the tree at, or to the one that it may fall back on."""
+    by_id = {accounts.wallet.wallet_id: accounts for accounts in way.accounts}
+    entered = entered_at([accounts.wallet for accounts in way.accounts])
+    while entered is not None and not by_id[entered.wallet_id].budgets and entered.fallback == "parent":
+        entered = by_id[entered.parent_id].wallet if entered.parent_id in by_id else None
+    return entered is not None and bool(by_id[entered.wallet_id].budgets)

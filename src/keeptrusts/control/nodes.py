@@ -7,7 +7,7 @@ from keeptrusts.control.denial import invalid, not_found
 from keeptrusts.control.token_shapes import key_record
 from keeptrusts.core.identity.gateway_key import issue_key, key_digest
 from keeptrusts.core.ledger.standing import Cap, strictest
-from keeptrusts.core.ledger.wallet import Wallet
+from keeptrusts.core.ledger.wallet import FURTHER, Wallet
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Snapshot, WalletChange
 from keeptrusts.store.books import Books
 from keeptrusts.store.contracts import Change
@@ -46,7 +46,9 @@ async def _put_controls(control: Control, books: Books, registration: Registrati
         if wallet is None:
             wallet = Wallet(control.tools.new_id("wal"), "team", team_id)
             await books.wallets.add(wallet, control.tools.now_ms())
-        caps = strictest(Cap(rule.period, rule.hard_cap_nanos, rule.soft_cap_nanos) for rule in rules)
+        caps = strictest(
+            Cap(rule.period, rule.hard_cap_nanos, rule.soft_cap_nanos, rule.on_hard_cap == "escalate") for rule in rules
+        )
         for cap in caps.values():
             await books.wallets.add_cap(wallet.wallet_id, registration.node_id, cap)
 
@@ -85,7 +87,8 @@ async def snapshot(control: Control, node_id: str) -> Snapshot:
         seq = await books.changes.last_seq()
         keys = [key_record(row) for row in await books.tokens.of_type("gateway")]
         prices = await books.prices.in_force(now_ms, providers)
-    return Snapshot(seq, tuple(keys), tuple(prices))
+        budgeted = sorted(wallet.name for wallet in await books.wallets.every() if wallet.scope in FURTHER)
+    return Snapshot(seq, tuple(keys), tuple(prices), tuple(budgeted))
 
 
 async def heartbeat(control: Control, node_id: str, beat: Heartbeat) -> Changes:
@@ -123,6 +126,8 @@ async def _told(
     for change in news:
         if change.kind == "wallet" and change.except_node_id != node_id:
             recall = change.recall or (change.subject_id in wallets and wallets[change.subject_id].recall)
-            wallets[change.subject_id] = WalletChange(change.subject_id, change.version, recall)
+            wallet = await books.wallets.by_id(change.subject_id)
+            if wallet is not None:
+                wallets[change.subject_id] = WalletChange(wallet.wallet_id, wallet.name, change.version, recall)
     last_seq = news[-1].seq if news else seen_seq
     return Changes(last_seq, tuple(keys), tuple(prices), tuple(wallets.values()))

@@ -8,7 +8,7 @@ ALIVE_S = 10.0
 
 
 class Sign(Struct, frozen=True):
-    """A node's last sign of life: when, by the monotonic clock, and its live holds in nano-USD by team."""
+    """A node's last sign of life: when, by the monotonic clock, and its live holds in nano-USD by wallet id."""
 
     at_s: float
     held_nanos: Mapping[str, int]
@@ -29,7 +29,7 @@ class Presence:
         self._signs = {node: sign for node, sign in self._signs.items() if now_s - sign.at_s <= ALIVE_S}
         return frozenset(self._signs)
 
-    def held(self, team_id: str, now_s: float) -> int:
-        """What live calls of the team hold on all live nodes, in nano-USD."""
+    def held(self, wallet_id: str, now_s: float) -> int:
+        """What live calls hold of the wallet on all live nodes, in nano-USD."""
         alive = self.alive(now_s)
-        return sum(self._signs[node].held_nanos.get(team_id, 0) for node in alive)
+        return sum(self._signs[node].held_nanos.get(wallet_id, 0) for node in alive)

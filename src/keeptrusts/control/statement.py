@@ -1,13 +1,12 @@
 """The statement lines of a batch: each attempt that was settled or voided, with the balance it left behind."""
 
-from collections.abc import Sequence
 from typing import Literal
 
+from keeptrusts.control.accounts import name_of
 from keeptrusts.core.ledger.entry import Entry
 from keeptrusts.core.ledger.records import Attempt
-from keeptrusts.core.ledger.standing import PeriodKey, key_of, leading
-from keeptrusts.core.ledger.wallet import WalletPeriod
-from keeptrusts.core.periods import period_at
+from keeptrusts.core.ledger.standing import PeriodKey, key_of
+from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 
 
 class Statement:
@@ -20,51 +19,39 @@ class Statement:
         self._balances: dict[PeriodKey, int] = {}
         self._names: dict[PeriodKey, str] = {}
 
-    def settle(self, periods: Sequence[WalletPeriod], call_id: str, attempt: Attempt) -> None:
+    def settle(self, wallet: Wallet, period: WalletPeriod, call_id: str, attempt: Attempt) -> None:
         """An attempt ended: its cost, or the hold that went back when nothing was billed."""
-        if not periods:
-            return
         if attempt.outcome == "void" and attempt.cost_nanos == 0:
-            self._add(periods, "void", attempt.hold_nanos, 0, call_id, None)
+            self._add(wallet, period, "void", attempt.hold_nanos, 0, call_id, None)
             return
         doubt = "outcome unknown: posted at its hold" if attempt.outcome == "indeterminate" else None
-        self._add(periods, "settle", attempt.cost_nanos, attempt.cost_nanos, call_id, doubt)
+        self._add(wallet, period, "settle", attempt.cost_nanos, attempt.cost_nanos, call_id, doubt)
 
-    def spend(self, periods: Sequence[WalletPeriod], call_id: str, nanos: int) -> None:
+    def spend(self, wallet: Wallet, period: WalletPeriod, call_id: str, nanos: int) -> None:
         """A call cost money that no lease held."""
-        self._add(periods, "settle", nanos, nanos, call_id, "no wallet was enforced")
+        self._add(wallet, period, "settle", nanos, nanos, call_id, "no wallet was enforced")
 
-    def period_key(self, periods: Sequence[WalletPeriod]) -> str:
-        """The name of the period that these accounts are spoken of by."""
-        period = leading(list(periods))
+    def period_key(self, wallet: Wallet, period: WalletPeriod) -> str:
+        """The period's name within its wallet."""
         key = key_of(period)
         if key not in self._names:
-            self._names[key] = period_at(period.kind, period.start).key
+            self._names[key] = name_of(wallet, period)
         return self._names[key]
 
     def _add(
         self,
-        periods: Sequence[WalletPeriod],
+        wallet: Wallet,
+        period: WalletPeriod,
         kind: Literal["settle", "void"],
         amount: int,
         spent: int,
         call_id: str,
         description: str | None,
     ) -> None:
-        period = leading(list(periods))
         key = key_of(period)
-        balance = self._balances.get(key, period.budget - period.spent) - spent
+        balance = self._balances.get(key, period.funds - period.spent) - spent
         self._balances[key] = balance
+        name = self.period_key(wallet, period)
         self.entries.append(
-            Entry(
-                period.wallet_id,
-                kind,
-                amount,
-                balance,
-                self.period_key(periods),
-                call_id,
-                self._actor,
-                description,
-                self._at_ns,
-            )
+            Entry(period.wallet_id, kind, amount, balance, name, call_id, self._actor, description, self._at_ns)
         )

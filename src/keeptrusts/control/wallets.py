@@ -1,22 +1,32 @@
-"""Budgets: giving a team one, what is left of it, and its statement."""
+"""Budgets: giving a wallet one and a place in the tree, what is left of it, and its statement."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 from msgspec import Struct
 
-from keeptrusts.control.accounts import Accounts, open_accounts, read_accounts
+from keeptrusts.control.accounts import Accounts, name_of, open_accounts, read_accounts
 from keeptrusts.control.alerts import raise_alerts
 from keeptrusts.control.audit import note
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import conflict, invalid, not_found
 from keeptrusts.control.teams import team_ids_called, team_names
-from keeptrusts.core.ledger.entry import Entry, NumberedEntry
+from keeptrusts.core.ledger.entry import Entry, EntryType, NumberedEntry
 from keeptrusts.core.ledger.standing import key_of, leading
-from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
-from keeptrusts.core.periods import PeriodKind, period_at
+from keeptrusts.core.ledger.wallet import SCOPES, TREE, Scope, Wallet, WalletPeriod
+from keeptrusts.core.money import MAX_NANOS, usd_text
+from keeptrusts.core.periods import PeriodKind
 from keeptrusts.store.books import Books
+
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 class Balance(Struct, frozen=True):
-    """One wallet in one period. ``held_nanos`` is what calls under way hold; ``cap_nanos`` a spend control's hard cap."""
+    """One wallet in one period. ``held_nanos`` is what calls under way hold; ``cap_nanos`` a spend control's hard cap.
+
+    ``team`` is the team's display name; for another scope its id.
+    """
 
     wallet: Wallet
     team: str
@@ -26,55 +36,158 @@ class Balance(Struct, frozen=True):
 
     @property
     def balance_nanos(self) -> int:
-        """What is not spent of the budget; negative when the budget was lowered under the spend."""
-        return self.period.budget - self.period.spent
+        """What is not spent of the period's funds; negative when they were lowered under the spend."""
+        return self.period.funds - self.period.spent
 
     @property
     def available_nanos(self) -> int:
         """What new calls may still use: never below zero. Money that gateways have at hand and do not hold counts."""
-        return max(0, self.balance_nanos - self.held_nanos - self.period.suspense)
+        return max(0, self.balance_nanos + self.period.approved - self.held_nanos - self.period.suspense)
 
 
-async def allocate(
-    control: Control, actor: Actor, team_id: str, amount_nanos: int, kind: PeriodKind, description: str | None
-) -> Balance:
-    """Sets the team's budget for this period and those that follow; the first allocation makes the wallet.
+class Allocation(Struct, frozen=True):
+    """A budget for this period and those that follow. ``parent`` is a wallet id or a name (``department:eng``); None leaves
+    the wallet where it is. ``options`` are fields of Wallet that people may set."""
 
-    Lowering always succeeds: it binds new grants at once, and what gateways have at hand is called back.
+    scope: Scope
+    scope_id: str
+    amount_nanos: int
+    kind: PeriodKind = "monthly"
+    description: str | None = None
+    parent: str | None = None
+    options: Mapping[str, Any] = NO_OPTIONS
+
+
+async def allocate(control: Control, actor: Actor, asked: Allocation) -> Balance:
+    """Sets the wallet's budget for this period and those that follow; the first allocation makes the wallet.
+
+    Lowering always succeeds: it binds new grants at once, and what gateways have at hand is called back. Raises Denial
+    when the parent has not got that much to give, or the wallet can't be what is asked.
     """
-    tools = control.tools
+    tools, kind = control.tools, asked.kind
     async with control.store.write() as books:
-        wallet = await books.wallets.find("team", team_id)
-        if wallet is None:
-            wallet = Wallet(tools.new_id("wal"), "team", team_id)
-            await books.wallets.add(wallet, tools.now_ms())
+        wallet, was = await _placed(control, books, asked)
         alive = control.presence.alive(tools.clock.monotonic_s())
         before = await read_accounts(books.wallets, wallet, tools.now(), alive)
         old = before.budgets.get(kind)
+        given = before.budgets | {p.kind: p.budget for p in before.periods if p.kind in before.budgets}
+        moved = was is None or wallet.parent_id != was.parent_id
+        for each, amount in {**given, kind: asked.amount_nanos}.items():
+            await fits_parent(control, books, wallet, each, amount - (0 if moved else given.get(each, 0)))
 
-        await books.wallets.set_budget(wallet.wallet_id, kind, amount_nanos)
-        await open_accounts(books, wallet, tools.now(), alive)
-        key = key_of(period_of(await read_accounts(books.wallets, wallet, tools.now(), alive), kind))
-        await books.wallets.set_period_budget(key, amount_nanos)
+        await books.wallets.set_budget(wallet.wallet_id, kind, asked.amount_nanos)
+        opened = await open_accounts(books, wallet, tools.now(), alive)
+        await books.wallets.set_period_budget(key_of(period_of(opened, kind)), asked.amount_nanos)
         accounts = await read_accounts(books.wallets, wallet, tools.now(), alive)
         period = period_of(accounts, kind)
 
-        await books.entries.add_all([_entry(control, actor, wallet, period, description)])
-        version = await books.wallets.next_version(wallet.wallet_id)
-        recall = bool(before.periods) if old is None else amount_nanos < old
-        await books.changes.add("wallet", team_id, version, recall)
-        await _alert(control, books, team_id, period, accounts)
-        await note(books, tools, actor, "wallet.allocate", wallet.wallet_id, {kind: old}, {kind: amount_nanos})
-        return await _balance(control, books, accounts, period)
+        await books.entries.add_all(
+            [entry(control, actor, wallet, period, "allocate", period.budget, asked.description)]
+        )
+        tighter = bool(before.periods) if old is None else asked.amount_nanos < old
+        await tell_nodes(books, wallet, recall=tighter or wallet != was)
+        await alert(control, books, period, accounts)
+        after = {kind: asked.amount_nanos, **changed_options(was, wallet)}
+        await note(books, tools, actor, "wallet.allocate", wallet.wallet_id, {kind: old}, after)
+        return await balance_of(control, books, accounts, period)
 
 
-def _entry(control: Control, actor: Actor, wallet: Wallet, period: WalletPeriod, description: str | None) -> Entry:
+async def _placed(control: Control, books: Books, asked: Allocation) -> tuple[Wallet, Wallet | None]:
+    """The wallet in its place with its options, written; and as it was before, None for a new one."""
+    if asked.scope not in SCOPES:
+        raise invalid(f"scope: there is no {asked.scope!r}: one of {', '.join(SCOPES)}")
+    was = await books.wallets.find(asked.scope, asked.scope_id)
+    if was is not None and was.state == "closed":
+        raise conflict(f"wallet {was.wallet_id} ({was.name}) is closed: that is for good", "wallet_closed")
+    wallet = was or Wallet(control.tools.new_id("wal"), asked.scope, asked.scope_id)
+    if was is None and asked.parent is None and asked.scope in TREE[1:]:
+        wallet = msgspec.structs.replace(wallet, parent_id=await _organization(books))
+    if asked.parent is not None:
+        wallet = msgspec.structs.replace(wallet, parent_id=await _parent(books, wallet, asked.parent))
+    wallet = msgspec.structs.replace(wallet, **asked.options)
+    if was is None:
+        await books.wallets.add(wallet, control.tools.now_ms())
+    elif wallet != was:
+        if (wallet.zone, wallet.fiscal_month) != (was.zone, was.fiscal_month) and await books.wallets.budgets(
+            was.wallet_id
+        ):
+            raise conflict(
+                "time_zone and fiscal_month can't change once a wallet has a budget: its periods would overlap"
+            )
+        await books.wallets.update(wallet)
+    return wallet, was
+
+
+async def _organization(books: Books) -> str | None:
+    """The organization's wallet, if there is one: whatever is made below it afterwards draws on it."""
+    found = [
+        wallet for wallet in await books.wallets.every() if wallet.scope == "organization" and wallet.state != "closed"
+    ]
+    return found[0].wallet_id if len(found) == 1 else None
+
+
+async def _parent(books: Books, wallet: Wallet, named: str) -> str | None:
+    if named == "none":
+        return None
+    parent = await wallet_named(books, named)
+    if wallet.scope not in TREE or parent.scope not in TREE or TREE.index(parent.scope) >= TREE.index(wallet.scope):
+        raise invalid(f"parent: a {wallet.scope} can't draw on a {parent.scope}; the tree is {' > '.join(TREE)}")
+    if parent.state == "closed":
+        raise conflict(f"parent: {parent.name} is closed", "wallet_closed")
+    return parent.wallet_id
+
+
+async def fits_parent(control: Control, books: Books, wallet: Wallet, kind: PeriodKind, more_nanos: int) -> None:
+    """Raises Denial when the wallet's parent has not ``more_nanos`` left to give in its period of this kind: the sum of its
+    children does not exceed it, unless it says ``overcommit``. Taking money away always fits."""
+    parent = None if wallet.parent_id is None else await books.wallets.by_id(wallet.parent_id)
+    if (
+        more_nanos <= 0
+        or parent is None
+        or parent.overcommit
+        or kind not in await books.wallets.budgets(parent.wallet_id)
+    ):
+        return
+    alive = control.presence.alive(control.tools.clock.monotonic_s())
+    period = period_of(await open_accounts(books, parent, control.tools.now(), alive), kind)
+    claims = await books.wallets.claims(parent.wallet_id, kind, control.tools.now())
+    left = period.funds - claims.budget_nanos
+    if more_nanos > left:
+        raise invalid(
+            f"amount: {parent.name} has {usd_text(period.funds)} USD {kind}, and {usd_text(claims.budget_nanos)} of it is "
+            f"given to its children: {usd_text(max(0, left))} more can be given (or set overcommit on it)",
+            "over_parent",
+            parent=parent.wallet_id,
+        )
+
+
+def changed_options(was: Wallet | None, wallet: Wallet) -> dict[str, Any]:
+    """What is different of a wallet's place and options, by field."""
+    ignored = ("wallet_id", "version", "scope", "scope_id")
+    before = {} if was is None else msgspec.structs.asdict(was)
+    default = msgspec.structs.asdict(Wallet("", "team", ""))
+    after = msgspec.structs.asdict(wallet)
+    return {
+        name: after[name] for name in after if name not in ignored and after[name] != before.get(name, default[name])
+    }
+
+
+def entry(
+    control: Control,
+    actor: Actor,
+    wallet: Wallet,
+    period: WalletPeriod,
+    kind: EntryType,
+    amount_nanos: int,
+    description: str | None,
+) -> Entry:
+    """A line of the wallet's statement about what people did to it."""
     return Entry(
         wallet_id=wallet.wallet_id,
-        type="allocate",
-        amount=period.budget,
-        balance=period.budget - period.spent,
-        period_key=period_at(period.kind, period.start, wallet.zone).key,
+        type=kind,
+        amount=amount_nanos,
+        balance=period.funds - period.spent,
+        period_key=name_of(wallet, period),
         event_id=None,
         actor=actor.actor_id,
         description=description,
@@ -82,60 +195,69 @@ def _entry(control: Control, actor: Actor, wallet: Wallet, period: WalletPeriod,
     )
 
 
-async def _alert(control: Control, books: Books, team_id: str, period: WalletPeriod, accounts: Accounts) -> None:
+async def tell_nodes(books: Books, wallet: Wallet, *, recall: bool) -> None:
+    """Lets nodes hear that the wallet changed; ``recall``: what they have at hand of it comes back."""
+    version = await books.wallets.next_version(wallet.wallet_id)
+    await books.changes.add("wallet", wallet.wallet_id, version, recall)
+
+
+async def alert(control: Control, books: Books, period: WalletPeriod, accounts: Accounts) -> None:
     """A lower budget can cross a threshold without a further call: by the rules of the gateway that registered last."""
     latest = await books.nodes.latest()
     if latest is not None:
         alive = control.presence.alive(control.tools.clock.monotonic_s())
         terms = NodeTerms("", latest.wallet_enforcement, latest.thresholds, alive)
-        await raise_alerts(books, control.tools, terms, team_id, period, accounts.caps.get(period.kind))
+        await raise_alerts(books, control.tools, terms, accounts.wallet, period, accounts.caps.get(period.kind))
 
 
-async def balance(control: Control, team: str, kind: PeriodKind | None) -> Balance:
-    """What is left of the team's budget: of the period of ``kind``, else of the one it is spoken of by."""
+async def balance(control: Control, named: str, kind: PeriodKind | None) -> Balance:
+    """What is left of the wallet that ``named`` means (see wallet_named): of the period of ``kind``, else of the one it is
+    spoken of by."""
     async with control.store.read() as books:
-        accounts = await _accounts(control, books, await wallet_called(books, team))
+        accounts = await accounts_of(control, books, await wallet_named(books, named))
         if not accounts.periods:
-            raise not_found(
-                f"team {accounts.wallet.scope_id} has no budget yet: POST /v1/wallets/allocate", "wallet_not_found"
-            )
+            raise not_found(f"{accounts.wallet.name} has no budget yet: POST /v1/wallets/allocate", "wallet_not_found")
         period = period_of(accounts, kind) if kind is not None else leading(list(accounts.periods))
-        return await _balance(control, books, accounts, period)
+        return await balance_of(control, books, accounts, period)
 
 
 async def balances(control: Control) -> list[Balance]:
-    """Every wallet in every one of its current periods, by team."""
+    """Every wallet in every one of its current periods, by scope and id."""
     async with control.store.read() as books:
         found = []
         for wallet in await books.wallets.every():
-            accounts = await _accounts(control, books, wallet)
-            found += [await _balance(control, books, accounts, period) for period in accounts.periods]
+            accounts = await accounts_of(control, books, wallet)
+            found += [await balance_of(control, books, accounts, period) for period in accounts.periods]
     return found
 
 
 async def transactions(
-    control: Control, team: str, since_ns: int, until_ns: int, before_number: int | None, limit: int
+    control: Control, named: str, since_ns: int, until_ns: int, before_number: int | None, limit: int
 ) -> list[NumberedEntry]:
-    """The newest lines of the team's statement."""
+    """The newest lines of the wallet's statement."""
     async with control.store.read() as books:
-        wallet = await wallet_called(books, team)
+        wallet = await wallet_named(books, named)
         return await books.entries.latest(wallet.wallet_id, before_number, since_ns, until_ns, limit)
 
 
-async def wallet_called(books: Books, team: str) -> Wallet:
-    """The wallet of the team with this id, else of the one with this display name."""
-    exact = await books.wallets.find("team", team)
+async def wallet_named(books: Books, named: str) -> Wallet:
+    """The wallet with this id (``wal_...``), of this scope (``project:search``), or of the team with this id or display
+    name. Raises Denial when there is none, or more than one."""
+    exact = await books.wallets.by_id(named) if named.startswith("wal_") else await books.wallets.find("team", named)
+    scope, colon, scope_id = named.partition(":")
+    if exact is None and colon and scope in SCOPES:
+        exact = await books.wallets.find(scope, scope_id)
     if exact is not None:
         return exact
     found = [
-        w for name in await team_ids_called(books, team) if (w := await books.wallets.find("team", name)) is not None
+        w for name in await team_ids_called(books, named) if (w := await books.wallets.find("team", name)) is not None
     ]
     if len(found) > 1:
         raise conflict(
-            f"several teams are called {team!r}: {', '.join(w.scope_id for w in found)}; say which by its id"
+            f"several teams are called {named!r}: {', '.join(w.scope_id for w in found)}; say which by its id"
         )
     if not found:
-        raise not_found(f"team {team!r} has no wallet yet: POST /v1/wallets/allocate makes one", "wallet_not_found")
+        raise not_found(f"{named!r} has no wallet yet: POST /v1/wallets/allocate makes one", "wallet_not_found")
     return found[0]
 
 
@@ -148,14 +270,24 @@ def period_of(accounts: Accounts, kind: PeriodKind) -> WalletPeriod:
     raise invalid(f"this wallet has no {kind} budget: there is {kinds}")
 
 
-async def _accounts(control: Control, books: Books, wallet: Wallet) -> Accounts:
+async def accounts_of(control: Control, books: Books, wallet: Wallet) -> Accounts:
+    """The wallet's accounts now, read only."""
     alive = control.presence.alive(control.tools.clock.monotonic_s())
     return await read_accounts(books.wallets, wallet, control.tools.now(), alive)
 
 
-async def _balance(control: Control, books: Books, accounts: Accounts, period: WalletPeriod) -> Balance:
-    team_id = accounts.wallet.scope_id
-    held = control.presence.held(team_id, control.tools.clock.monotonic_s())
+async def balance_of(control: Control, books: Books, accounts: Accounts, period: WalletPeriod) -> Balance:
+    """One account as it is shown."""
+    wallet = accounts.wallet
+    held = control.presence.held(wallet.wallet_id, control.tools.clock.monotonic_s())
     cap = accounts.caps.get(period.kind)
-    names = await team_names(books, [team_id])
-    return Balance(accounts.wallet, names[team_id], period, held, cap.hard_nanos if cap else None)
+    name = wallet.scope_id
+    if wallet.scope == "team":
+        name = (await team_names(books, [name]))[name]
+    return Balance(wallet, name, period, held, cap.hard_nanos if cap else None)
+
+
+def must_be_amount(nanos: int) -> None:
+    """Raises Denial unless the amount is above zero and fits the ledger."""
+    if not 0 < nanos <= MAX_NANOS:
+        raise invalid("amount: must be above 0")

@@ -58,24 +58,30 @@ class Registered(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """All keys and the prices of the node's providers, as of change number ``seq``."""
+    """All keys and the prices of the node's providers, as of change number ``seq``.
+
+    ``budgeted`` names the projects, keys, users and features that have a wallet of their own (``project:search``).
+    """
 
     seq: int
     keys: tuple[KeyRecord, ...]
     prices: tuple[Price, ...]
+    budgeted: tuple[str, ...] = ()
 
 
 class Heartbeat(Struct, frozen=True):
-    """``seen_seq`` is the last change the node has applied; ``held_nanos`` its live holds by team id."""
+    """``seen_seq`` is the last change the node has applied; ``held_nanos`` its live holds by wallet id."""
 
     seen_seq: int
     held_nanos: dict[str, int]
 
 
 class WalletChange(Struct, frozen=True):
-    """A team's budget changed. ``recall`` asks the node to return what it does not need and to lease anew."""
+    """A wallet changed. ``name`` is its scope and id (``team:team_a``). ``recall`` asks the node to return what it does not
+    need of every lease that debits the wallet, and to lease anew."""
 
-    team_id: str
+    wallet_id: str
+    name: str
     version: int
     recall: bool
 

@@ -22,8 +22,11 @@ class Period(Struct, frozen=True):
     key: str
 
 
-def first_day(kind: PeriodKind, day: date) -> date:
-    """The first day of the period of this kind that holds ``day``; weeks begin on Monday (ISO 8601)."""
+def first_day(kind: PeriodKind, day: date, fiscal_month: int = 1) -> date:
+    """The first day of the period of this kind that holds ``day``; weeks begin on Monday (ISO 8601).
+
+    Years, and the quarters in them, begin on the first of ``fiscal_month``.
+    """
     match kind:
         case "daily":
             return day
@@ -32,14 +35,19 @@ def first_day(kind: PeriodKind, day: date) -> date:
         case "monthly":
             return day.replace(day=1)
         case "quarterly":
-            return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
+            return _months_before(day, (day.month - fiscal_month) % 3)
         case "yearly":
-            return day.replace(month=1, day=1)
+            return _months_before(day, (day.month - fiscal_month) % 12)
         case "once":
             return ONCE_START.date()
 
 
-def next_first_day(kind: PeriodKind, first: date) -> date:
+def _months_before(day: date, months: int) -> date:
+    years_back, month = divmod(day.month - 1 - months, 12)
+    return date(day.year + years_back, month + 1, 1)
+
+
+def next_first_day(kind: PeriodKind, first: date, fiscal_month: int = 1) -> date:
     """The first day of the period after the one that begins on ``first``."""
     match kind:
         case "daily":
@@ -49,14 +57,14 @@ def next_first_day(kind: PeriodKind, first: date) -> date:
         case "monthly":
             return first_day("monthly", first + timedelta(days=31))
         case "quarterly":
-            return first_day("quarterly", first + timedelta(days=93))
+            return first_day("quarterly", first + timedelta(days=93), fiscal_month)
         case "yearly":
-            return first_day("yearly", first + timedelta(days=366))
+            return first_day("yearly", first + timedelta(days=366), fiscal_month)
         case "once":
             return ONCE_END.date()
 
 
-def period_at(kind: PeriodKind, instant: datetime, zone: str = "UTC") -> Period:
+def period_at(kind: PeriodKind, instant: datetime, zone: str = "UTC", fiscal_month: int = 1) -> Period:
     """The period of ``kind`` that holds ``instant`` (aware), its days counted in ``zone`` (an IANA name).
 
     A local midnight that a clock change skips or repeats is taken as the first instant that carries the new date.
@@ -64,8 +72,8 @@ def period_at(kind: PeriodKind, instant: datetime, zone: str = "UTC") -> Period:
     if kind == "once":
         return Period(kind, ONCE_START, ONCE_END, "once")
     tz = ZoneInfo(zone)
-    first = first_day(kind, instant.astimezone(tz).date())
-    start, end = _midnight(first, tz), _midnight(next_first_day(kind, first), tz)
+    first = first_day(kind, instant.astimezone(tz).date(), fiscal_month)
+    start, end = _midnight(first, tz), _midnight(next_first_day(kind, first, fiscal_month), tz)
     return Period(kind, start, end, f"{kind}:{first.isoformat()}")
 
 

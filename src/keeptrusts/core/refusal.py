@@ -31,6 +31,7 @@ class Reason(StrEnum):
     # how much
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_BALANCE = "insufficient_balance"
+    WALLET_STOPPED = "wallet_stopped"
     UNPRICED_MODEL = "unpriced_model"
     UNBOUNDED_COST = "unbounded_cost"
     BUDGET_UNVERIFIABLE = "budget_unverifiable"

@@ -5,6 +5,7 @@ A call takes the edition that is in force when it enters and keeps it to its end
 
 from collections.abc import Mapping
 
+from keeptrusts.core.ledger.wallet import further_scopes
 from keeptrusts.core.policies.judge import Judge, compile_policies
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
@@ -41,12 +42,15 @@ class Edition:
         environment: Mapping[str, str],
         purse: Purse,
         judge: Judge | None = None,
+        budgeted: frozenset[str] = frozenset(),
     ) -> None:
+        """``budgeted`` names the projects, keys, users and features that have a wallet of their own."""
         self.rulebook = rulebook
         self.book = book
         self.callers = callers
         self.targets = targets
         self.judge = judge if judge is not None else compile_policies(rulebook.policies)
+        self.budgeted = budgeted
         self.enforced = rulebook.wallet_enforcement
         self._environment = environment
         self._usable = usable_targets(rulebook.targets, environment)
@@ -55,7 +59,16 @@ class Edition:
 
     def with_prices(self, book: PriceBook) -> "Edition":
         """The next edition, in which only the prices differ."""
-        return Edition(self.rulebook, book, self.callers, self.targets, self._environment, self._purse, self.judge)
+        return self._next(book, self.budgeted)
+
+    def with_budgeted(self, names: frozenset[str]) -> "Edition":
+        """The next edition, in which only the wallets beside the teams' differ."""
+        return self._next(self.book, names)
+
+    def _next(self, book: PriceBook, budgeted: frozenset[str]) -> "Edition":
+        return Edition(
+            self.rulebook, book, self.callers, self.targets, self._environment, self._purse, self.judge, budgeted
+        )
 
     def lane(self, caller: Caller, model: str) -> Lane:
         """The lane of this caller to this model. Raises Refused: not found, not allowed, no target, no attribution."""
@@ -87,8 +100,15 @@ class Edition:
             raise self._no_target(model)
         account = None
         if self.enforced and caller.attribution.team is not None:
-            account = self._purse.account(caller.attribution.team)
+            account = self._purse.account(caller.attribution.team, self._also(caller))
         return Lane(hops, account)
+
+    def _also(self, caller: Caller) -> tuple[str, ...]:
+        """The wallets beside the team's that the caller's calls spend from."""
+        if not self.budgeted:
+            return ()
+        names = further_scopes(caller.attribution, caller.key_id)
+        return tuple(name for name in names if name in self.budgeted)
 
     def _no_target(self, model: str) -> Refused:
         if plan(self.rulebook.targets, self.rulebook.model_groups, self.book, model):

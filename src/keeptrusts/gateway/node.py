@@ -13,6 +13,7 @@ from typing import Any
 from keeptrusts import __version__
 from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.records import Boot, LeaseIntent, encode_record
+from keeptrusts.core.ledger.wallet import FURTHER
 from keeptrusts.core.link import Changes, Heartbeat, RegisteredControl, RegisteredGroup, Registration, Snapshot
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
@@ -166,10 +167,18 @@ class Node:
         for record in snapshot.keys:
             callers.put(record)
         self._seen_seq = snapshot.seq
-        self._open(callers, PriceBook(snapshot.prices))
+        self._open(callers, PriceBook(snapshot.prices), frozenset(snapshot.budgeted))
 
-    def _open(self, callers: Callers, book: PriceBook) -> None:
-        self._edition = Edition(self._rulebook, book, callers, self._targets, self._environment, self.treasury.purse)
+    def _open(self, callers: Callers, book: PriceBook, budgeted: frozenset[str] = frozenset()) -> None:
+        self._edition = Edition(
+            self._rulebook,
+            book,
+            callers,
+            self._targets,
+            self._environment,
+            self.treasury.purse,
+            budgeted=budgeted,
+        )
         self._closed = None
 
     async def _keep_current(self, link: Link) -> None:
@@ -212,7 +221,14 @@ class Node:
         if changes.prices or changes.keys:
             self._edition = edition.with_prices(edition.book.with_prices(changes.prices))
         for wallet in changes.wallets:
-            self.treasury.wallet_changed(wallet.team_id, wallet.recall)
+            self._know_budget(wallet.name)
+            self.treasury.wallet_changed(wallet)
+
+    def _know_budget(self, name: str) -> None:
+        """A project, key, user or feature may have a wallet since now: its calls spend from that too."""
+        edition = self._edition
+        if edition is not None and name.partition(":")[0] in FURTHER and name not in edition.budgeted:
+            self._edition = edition.with_budgeted(edition.budgeted | {name})
 
     def _close_if_stale(self) -> None:
         if self._closed is None and self.loop.time() - self._heard_at > self._rulebook.max_stale_s:

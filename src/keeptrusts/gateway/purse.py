@@ -53,7 +53,8 @@ class Waiter:
 
 
 class Account:
-    """What the node holds of one team's wallet, and who waits for it.
+    """What the node holds of the budgets that some calls share, and who waits for it: those of a team, and those that
+    ``also`` names (``project:search``). One lease debits all of them.
 
     ``short``: the store has no more; ``away``: it can't say, and why. Either is believed until ``ask_again_at``.
     ``question`` is what the store was asked and may have answered without being heard.
@@ -61,6 +62,7 @@ class Account:
 
     __slots__ = (
         "again",
+        "also",
         "answered_at",
         "ask_again_at",
         "asking",
@@ -77,8 +79,9 @@ class Account:
         "waiters",
     )
 
-    def __init__(self, team_id: str) -> None:
+    def __init__(self, team_id: str, also: tuple[str, ...] = ()) -> None:
         self.team_id = team_id
+        self.also = also
         self.lease: Lease | None = None
         self.draining: dict[str, Lease] = {}
         self.waiters: deque[Waiter] = deque()
@@ -94,9 +97,20 @@ class Account:
         self.in_flight = 0
         self.touched = False
 
+    def concerns(self, wallet_id: str, name: str) -> bool:
+        """Whether a wallet is one that these calls spend from, as far as the store has said or its name tells."""
+        known = self.view is not None and wallet_id in self.view.wallet_ids
+        return known or name == f"team:{self.team_id}" or name in self.also
+
+    @property
+    def held_nanos(self) -> int:
+        """The holds of live calls."""
+        held = sum(lease.held for lease in self.draining.values())
+        return held if self.lease is None else held + self.lease.held
+
     @property
     def spent_nanos(self) -> int:
-        """The team's spend: what the store has posted, and what this node settled since and has not shipped."""
+        """The tightest budget's spend: what the store has posted, and what this node settled since and has not shipped."""
         if self.view is None:
             return 0
         settled = self.lease.settled if self.lease is not None else 0
@@ -109,13 +123,13 @@ class Purse:
     def __init__(self, journal: Journalist, refill: Callable[[Account], None]) -> None:
         self._journal = journal
         self._refill = refill
-        self.accounts: dict[str, Account] = {}
+        self.accounts: dict[tuple[str, tuple[str, ...]], Account] = {}
 
-    def account(self, team_id: str) -> Account:
-        """The team's account, empty at first."""
-        account = self.accounts.get(team_id)
+    def account(self, team_id: str, also: tuple[str, ...] = ()) -> Account:
+        """The account of a team's calls that spend from these further budgets too, empty at first."""
+        account = self.accounts.get((team_id, also))
         if account is None:
-            account = self.accounts[team_id] = Account(team_id)
+            account = self.accounts[team_id, also] = Account(team_id, also)
         return account
 
     def take(self, account: Account, hold_nanos: int) -> Lease | None:
@@ -187,12 +201,10 @@ class Purse:
         return [lease for a in accounts for lease in (*a.draining.values(), a.lease) if lease is not None]
 
     def held_nanos(self) -> dict[str, int]:
-        """The holds of live calls, by team: what ``reserved`` shows."""
+        """The holds of live calls, by wallet id: what ``reserved`` shows."""
         held: dict[str, int] = {}
         for account in self.accounts.values():
-            total = sum(lease.held for lease in account.draining.values())
-            if account.lease is not None:
-                total += account.lease.held
-            if total:
-                held[account.team_id] = total
+            if account.view is not None and (nanos := account.held_nanos):
+                for wallet_id in account.view.wallet_ids:
+                    held[wallet_id] = held.get(wallet_id, 0) + nanos
         return held

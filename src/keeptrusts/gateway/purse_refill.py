@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
-from keeptrusts.core.ledger.records import LeaseIntent, encode_record
+from keeptrusts.core.ledger.records import Granted, LeaseIntent, encode_record
+from keeptrusts.core.link import WalletChange
 from keeptrusts.core.money import MAX_NANOS
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.journal import Journal, JournalFailed
@@ -44,11 +46,19 @@ LONGEST_TIMER_S = 30 * 86_400.0
 class Treasury:
     """Fills accounts from the store, keeps those who wait in line, and refuses whom nothing can help."""
 
-    def __init__(self, journal: Journal, link: Link | None, new_id: Callable[[str], str], min_slice_nanos: int) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        link: Link | None,
+        new_id: Callable[[str], str],
+        min_slice_nanos: int,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._journal = journal
         self._link = link
         self._new_id = new_id
         self._min_slice_nanos = min_slice_nanos
+        self._now_ns = now_ns
         self._tasks: set[asyncio.Task[None]] = set()
         self._away_logged = False
         self.purse = Purse(journal, self.refill)
@@ -140,7 +150,12 @@ class Treasury:
         largest = max((waiter.hold_nanos for waiter in account.waiters), default=0)
         want = max(need, self._min_slice_nanos, SLICE_HOLDS * largest, 2 * account.last_slice if not need else 0)
         return GrantRequest(
-            self._new_id("grt"), lease.lease_id, account.team_id, min(need, MAX_NANOS), min(want, MAX_NANOS)
+            self._new_id("grt"),
+            lease.lease_id,
+            account.team_id,
+            min(need, MAX_NANOS),
+            min(want, MAX_NANOS),
+            account.also,
         )
 
     def _take(
@@ -173,13 +188,33 @@ class Treasury:
             lease.ends = loop.call_at(
                 asked_at + min(answer.ends_in_s, LONGEST_TIMER_S), self._period_over, account, lease
             )
+        if answer.granted_nanos:
+            self._note_grant(account, question, answer.granted_nanos)
         lease.granted += answer.granted_nanos
         lease.free += answer.granted_nanos
         account.last_slice = answer.granted_nanos
         account.short = answer.granted_nanos < max(question.need_nanos, 1)
+        if answer.granted_nanos < question.need_nanos and answer.view.leased_elsewhere:
+            self._recall_siblings(account, answer.view.wallet_id)
         self.purse.serve(account)
         if account.waiters:
             self.refill(account)
+
+    def _note_grant(self, account: Account, question: GrantRequest, nanos: int) -> None:
+        """Before anything is spent of it: a store that loses the grant makes it again from this."""
+        self._journal.append(
+            encode_record(
+                Granted(question.grant_id, question.lease_id, nanos, account.team_id, account.also, self._now_ns())
+            )
+        )
+
+    def _recall_siblings(self, account: Account, wallet_id: str) -> None:
+        """Other calls of this node have money of the same wallet at hand: what they don't need goes back."""
+        for other in self.purse.accounts.values():
+            if other is not account and other.lease is not None and other.concerns(wallet_id, ""):
+                self.purse.drain(other)
+                if other.waiters:
+                    self.refill(other)
 
     def _judge(self, account: Account) -> None:
         """The store has no more, or can't say: whoever can't be helped by calls in flight or other nodes is refused now."""
@@ -274,17 +309,17 @@ class Treasury:
             if account.waiters:
                 self.refill(account)
 
-    def wallet_changed(self, team_id: str, recall: bool) -> None:
-        """The team's budget changed: what was believed of it is forgotten, and on a recall its lease goes back."""
-        account = self.purse.accounts.get(team_id)
-        if account is None:
-            return
-        account.short = False
-        account.away = None
-        if recall:
-            self.purse.drain(account)
-        if account.waiters:
-            self.refill(account)
+    def wallet_changed(self, change: WalletChange) -> None:
+        """A wallet changed: what was believed of it is forgotten, and on a recall the leases that debit it go back."""
+        for account in list(self.purse.accounts.values()):
+            if not account.concerns(change.wallet_id, change.name):
+                continue
+            account.short = False
+            account.away = None
+            if change.recall:
+                self.purse.drain(account)
+            if account.waiters:
+                self.refill(account)
 
     def return_idle(self) -> None:
         """Gives back leases that no call has touched since the last time this was called."""

@@ -6,6 +6,7 @@ SQL store and the in-memory one keep the same promises (``tests/store``).
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -57,8 +58,7 @@ class Connection(Protocol):
     async def numbers(self, table: str, count: int) -> Sequence[int | None]:
         """The next row numbers of ``event`` or ``change``, which rise in the order of the commits and have no gaps.
 
-        None stands for a number that the engine gives by itself when the row is inserted. Whoever takes numbers holds up all
-        others who want some until the commit, so they are taken last (``store/numbered.py``).
+        None stands for a number that the engine gives by itself when the row is inserted.
         """
 
 
@@ -80,7 +80,7 @@ class Database(Protocol):
 
 
 class Change(Struct, frozen=True):
-    """One line of the feed that nodes follow. ``version`` and ``recall`` speak of wallets only."""
+    """One line of the feed that nodes follow. ``version`` and ``recall`` speak of wallets only, which go by their id."""
 
     seq: int
     kind: str
@@ -88,6 +88,13 @@ class Change(Struct, frozen=True):
     version: int
     recall: bool
     except_node_id: str | None
+
+
+class Claims(Struct, frozen=True):
+    """What a wallet's children have been given in one period kind, in nano-USD: their budgets, and what of those is unused."""
+
+    budget_nanos: int
+    unused_nanos: int
 
 
 class Unapplied(Struct, frozen=True):
@@ -105,7 +112,16 @@ class Wallets(Protocol):
 
     async def by_id(self, wallet_id: str) -> Wallet | None: ...
 
+    async def children(self, wallet_id: str) -> list[Wallet]:
+        """The wallets that draw on it, by id."""
+
+    async def claims(self, wallet_id: str, kind: PeriodKind, now: datetime) -> Claims:
+        """The sum over its children that are not closed, in their periods at ``now``."""
+
     async def add(self, wallet: Wallet, at_ms: int) -> None: ...
+
+    async def update(self, wallet: Wallet) -> None:
+        """Writes what people may change of a wallet: its parent, its state and its options. Not its version."""
 
     async def budgets(self, wallet_id: str) -> dict[PeriodKind, int]:
         """What people set, in nano-USD, by period kind."""
@@ -117,16 +133,29 @@ class Wallets(Protocol):
 
     async def add_cap(self, wallet_id: str, node_id: str, cap: Cap) -> None: ...
 
-    async def period(self, key: PeriodKey) -> WalletPeriod | None: ...
+    async def period(self, key: PeriodKey) -> WalletPeriod | None:
+        """The account; in a transaction it is kept from other writers. Ask in the order of the keys."""
 
     async def add_period(self, period: WalletPeriod) -> None: ...
 
+    async def period_before(self, key: PeriodKey) -> WalletPeriod | None:
+        """The latest account of the wallet and kind that starts before ``key``, kept from other writers."""
+
+    async def period_after(self, key: PeriodKey) -> WalletPeriod | None:
+        """The earliest account of the wallet and kind that starts after ``key``, kept from other writers."""
+
     async def set_period_budget(self, key: PeriodKey, budget_nanos: int) -> None: ...
+
+    async def carry(self, key: PeriodKey, into: PeriodKey, nanos: int) -> None:
+        """Moves funds from one period to a later one."""
+
+    async def approve(self, key: PeriodKey, nanos: int) -> None:
+        """People let so much through above the budget."""
 
     async def lease_out(self, key: PeriodKey, nanos: int, limit_nanos: int | None) -> bool:
         """Raises ``leased`` if everything used and leased then still fits ``limit_nanos``; False, and no change, if not."""
 
-    async def post(self, key: PeriodKey, movement: PeriodMovement, unleased_nanos: int = 0) -> None:
+    async def post(self, key: PeriodKey, movement: PeriodMovement) -> None:
         """Adds what a batch moved."""
 
     async def next_version(self, wallet_id: str) -> int:
@@ -142,9 +171,13 @@ class Wallets(Protocol):
 
 
 class Leases(Protocol):
-    """Slices of wallets that nodes hold, and the wallet periods that each debits."""
+    """Slices of wallets that nodes hold, and the wallet periods that each debits.
 
-    async def find(self, lease_id: str) -> LeaseBook | None: ...
+    Whatever moves money locks the node's journal first, then its leases by id, then wallet periods by their keys.
+    """
+
+    async def find(self, lease_id: str) -> LeaseBook | None:
+        """The lease; in a transaction it is kept from other writers. Ask in the order of the ids, before the periods."""
 
     async def lines(self, lease_id: str) -> list[PeriodKey]:
         """The periods that it debits, in their fixed order."""
@@ -152,9 +185,6 @@ class Leases(Protocol):
     async def add(self, lease: LeaseBook, lines: Sequence[PeriodKey], at_ms: int) -> None: ...
 
     async def update(self, lease: LeaseBook) -> None: ...
-
-    async def remainder_of_others(self, wallet_id: str, node_id: str) -> int:
-        """Nano-USD in open leases of the wallet that other nodes hold."""
 
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """Which lease a grant raised, and by how much; None when it moved nothing."""
@@ -166,7 +196,10 @@ class Journals(Protocol):
     """How far each node's journal is applied, and the records that could not be."""
 
     async def position(self, node_id: str) -> tuple[int, bytes] | None:
-        """The last applied record and the chain value there; None for a journal that never came."""
+        """The last applied record and the chain value there; None for a journal that never came.
+
+        In a transaction the journal is kept from other writers from here on, one that never came too.
+        """
 
     async def advance(self, node_id: str, last_seq: int, chain: bytes) -> None: ...
 

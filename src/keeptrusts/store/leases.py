@@ -1,11 +1,17 @@
 """SQL of leases: slices of wallets in the hands of nodes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keeptrusts.clock import instant_at_ms, unix_ms
 from keeptrusts.core.ledger.posting import LeaseBook
 from keeptrusts.core.ledger.standing import PeriodKey
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+
+LEASE = """
+    SELECT lease_id, node_id, wallet_id, granted_nanos, settled_nanos, returned_nanos, closed, ticket_id,
+        suspended_nanos, resolved_nanos
+    FROM lease"""
 
 
 class SqlLeases:
@@ -18,16 +24,9 @@ class SqlLeases:
     async def find(self, lease_id: str) -> LeaseBook | None:
         """The lease as it stands."""
         rows = await self._sql.fetch(
-            """
-            SELECT lease_id, node_id, wallet_id, granted_nanos, settled_nanos, returned_nanos, closed FROM lease
-            WHERE org_id = $1 AND lease_id = $2""",
-            self._org,
-            lease_id,
+            f"{LEASE} WHERE org_id = $1 AND lease_id = $2{self._sql.for_update}", self._org, lease_id
         )
-        if not rows:
-            return None
-        found, node_id, wallet_id, granted, settled, returned, closed = rows[0]
-        return LeaseBook(found, node_id, wallet_id, granted, settled, returned, bool(closed))
+        return _lease(rows[0]) if rows else None
 
     async def lines(self, lease_id: str) -> list[PeriodKey]:
         """See contracts.Leases."""
@@ -45,8 +44,8 @@ class SqlLeases:
         await self._sql.execute(
             """
             INSERT INTO lease (org_id, lease_id, node_id, wallet_id, granted_nanos, settled_nanos, returned_nanos, closed,
-                created_at_ms)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+                created_at_ms, ticket_id, suspended_nanos, resolved_nanos)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)""",
             self._org,
             lease.lease_id,
             lease.node_id,
@@ -56,6 +55,9 @@ class SqlLeases:
             lease.returned,
             int(lease.closed),
             at_ms,
+            lease.ticket_id,
+            lease.suspended,
+            lease.resolved,
         )
         await self._sql.executemany(
             "INSERT INTO lease_line (org_id, lease_id, wallet_id, kind, start_ms) VALUES ($1, $2, $3, $4, $5)",
@@ -66,7 +68,8 @@ class SqlLeases:
         """See contracts.Leases."""
         await self._sql.execute(
             """
-            UPDATE lease SET granted_nanos = $3, settled_nanos = $4, returned_nanos = $5, closed = $6
+            UPDATE lease SET granted_nanos = $3, settled_nanos = $4, returned_nanos = $5, closed = $6,
+                suspended_nanos = $7, resolved_nanos = $8
             WHERE org_id = $1 AND lease_id = $2""",
             self._org,
             lease.lease_id,
@@ -74,19 +77,9 @@ class SqlLeases:
             lease.settled,
             lease.returned,
             int(lease.closed),
+            lease.suspended,
+            lease.resolved,
         )
-
-    async def remainder_of_others(self, wallet_id: str, node_id: str) -> int:
-        """See contracts.Leases."""
-        rows = await self._sql.fetch(
-            """
-            SELECT COALESCE(SUM(granted_nanos - settled_nanos - returned_nanos), 0) FROM lease
-            WHERE org_id = $1 AND wallet_id = $2 AND closed = 0 AND node_id <> $3""",
-            self._org,
-            wallet_id,
-            node_id,
-        )
-        return int(rows[0][0])
 
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """See contracts.Leases."""
@@ -107,3 +100,8 @@ class SqlLeases:
             nanos,
             at_ms,
         )
+
+
+def _lease(row: tuple[Any, ...]) -> LeaseBook:
+    values = dict(zip(LeaseBook.__struct_fields__, row, strict=True))
+    return LeaseBook(**{**values, "closed": bool(values["closed"])})

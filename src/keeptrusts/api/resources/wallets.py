@@ -1,7 +1,8 @@
 """``/v1/wallets``: budgets, what is left of them, and their statements."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from fastapi import Query
 from pydantic import BaseModel, Field, model_validator
@@ -10,12 +11,13 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import bad_request
 from keeptrusts.api.exact_json import answer
-from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, AmountNanos, Name, Shape, Text, Usd, rfc3339
+from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, AmountNanos, Currency, Name, Shape, Text, Usd, rfc3339
 from keeptrusts.clock import NANOS_PER_MS, unix_ms
-from keeptrusts.control import wallets
+from keeptrusts.control import wallet_moves, wallet_states, wallets
 from keeptrusts.control.context import Control
 from keeptrusts.core.ids import base36
-from keeptrusts.core.ledger.entry import NumberedEntry
+from keeptrusts.core.ledger.entry import EntryType, NumberedEntry
+from keeptrusts.core.ledger.wallet import Fallback, OnHardCap, Scope, Wallet, WalletState
 from keeptrusts.core.metering.instants import BadInstant, instant_of
 from keeptrusts.core.metering.rendering import timestamp
 from keeptrusts.core.metering.selection import END_OF_TIME_NS
@@ -26,29 +28,95 @@ ENTRY_DIGITS = 9
 
 
 class Allocate(Shape):
-    """Sets a team's budget for this period and those that follow; it replaces the one before."""
+    """Sets a budget for this period and those that follow; it replaces the one before. Options that are left out stay."""
 
     team_id: Name | None = Field(None, description="Short for scope: team, scope_id: X.")
-    scope: str = "team"
+    scope: Scope = "team"
     scope_id: Name | None = None
     amount: AmountNanos
-    currency: str = "USD"
+    currency: Currency = "USD"
     period: PeriodKind = "monthly"
     description: Text | None = None
     note: Text | None = None
+    parent: Name | None = Field(
+        None, description="The wallet that it draws on: wal_..., or a name such as department:eng; none: on nothing."
+    )
+    overcommit: bool | None = Field(None, description="Whether its children's budgets may exceed its own.")
+    carry_over: bool | None = Field(None, description="Whether what a period leaves goes to the next.")
+    fallback: Fallback | None = Field(None, description="parent: calls go on with the parent's money when it is empty.")
+    on_hard_cap: OnHardCap | None = Field(
+        None, description="escalate: a call that does not fit is held for an approver."
+    )
+    time_zone: Name | None = Field(None, description="An IANA name: where its days begin.")
+    fiscal_month: int | None = Field(None, ge=1, le=12, description="The month in which its years begin.")
 
     @model_validator(mode="after")
-    def names_one_team(self) -> "Allocate":
-        """One team, in USD."""
-        if self.scope != "team":
-            raise ValueError(f"scope: this release has wallets of teams only, not of {self.scope!r}")
-        if self.currency != "USD":
-            raise ValueError(f"currency: this ledger is kept in USD, not in {self.currency!r}")
-        if (self.team_id is None) == (self.scope_id is None) and self.team_id != self.scope_id:
-            raise ValueError("scope_id: names another team than team_id; give one of them")
+    def names_one_wallet(self) -> "Allocate":
+        """One wallet, a time zone that exists."""
+        if self.team_id is not None and (self.scope != "team" or self.scope_id not in (None, self.team_id)):
+            raise ValueError("scope_id: names another wallet than team_id; give one of them")
         if self.team_id is None and self.scope_id is None:
-            raise ValueError("team_id: is missing")
+            raise ValueError("team_id: is missing (or scope and scope_id)")
+        if self.time_zone is not None and self.time_zone not in available_timezones():
+            raise ValueError(f"time_zone: {self.time_zone!r} is not an IANA name such as Europe/Berlin")
         return self
+
+    def asked(self) -> wallets.Allocation:
+        """As the control plane takes it."""
+        options = {
+            "overcommit": self.overcommit,
+            "carry_over": self.carry_over,
+            "fallback": self.fallback,
+            "on_hard_cap": self.on_hard_cap,
+            "zone": self.time_zone,
+            "fiscal_month": self.fiscal_month,
+        }
+        return wallets.Allocation(
+            self.scope,
+            self.team_id or self.scope_id or "",
+            self.amount,
+            self.period,
+            self.description if self.description is not None else self.note,
+            self.parent,
+            {name: value for name, value in options.items() if value is not None},
+        )
+
+
+class Move(Shape):
+    """An amount for a wallet's current period. ``wallet``: an id (wal_...), a name (project:search), or a team."""
+
+    wallet: Name | None = None
+    team_id: Name | None = Field(None, description="Short for wallet: team:X.")
+    currency: Currency = "USD"
+    period: PeriodKind = "monthly"
+    description: Text | None = None
+
+    def named(self) -> str:
+        """Which wallet. Raises ApiError when nobody says."""
+        return _named(self.wallet, self.team_id)
+
+
+class Credit(Move):
+    """Adds to the current period alone; the standing budget stays."""
+
+    amount: AmountNanos
+
+
+class Reclaim(Move):
+    """Takes unused money back; all of it when no amount is given."""
+
+    amount: AmountNanos | None = None
+
+
+class Transfer(Shape):
+    """Moves unused money of the current period from one wallet to another."""
+
+    from_wallet: Name = Field(alias="from")
+    to_wallet: Name = Field(alias="to")
+    amount: AmountNanos
+    currency: Currency = "USD"
+    period: PeriodKind = "monthly"
+    description: Text | None = None
 
 
 class PeriodShape(BaseModel):
@@ -60,18 +128,25 @@ class PeriodShape(BaseModel):
 
 
 class BalanceShape(BaseModel):
-    """A wallet in one period. ``balance = allocated - spent``; ``available = balance - reserved - suspense``, at least 0.
+    """A wallet in one period. ``balance = allocated + carried - spent``; ``available = balance + approved - reserved -
+    suspense``, at least 0.
 
-    ``reserved`` is what calls under way hold, as gateways last said; ``leased`` what gateways have at hand, which their
+    ``team_id`` is the scope's id, whatever the scope. ``carried`` came over from the period before, less what went on to the
+    next; ``approved`` is what people let through above the budget. ``reserved`` is what calls under way hold, as gateways last said; ``leased`` what gateways have at hand, which their
     calls may use. ``hard_cap`` is that of a gateway's spend control.
     """
 
     team_id: str
     team: str
     wallet_id: str
+    scope: Scope
+    parent: str | None
+    state: WalletState
     currency: str
     period: PeriodShape
     allocated: Usd
+    carried: Usd
+    approved: Usd
     spent: Usd
     reserved: Usd
     suspense: Usd
@@ -81,18 +156,36 @@ class BalanceShape(BaseModel):
     hard_cap: Usd | None
 
 
+class TransferShape(BaseModel):
+    """Both wallets after a transfer."""
+
+    from_wallet: BalanceShape = Field(alias="from")
+    to_wallet: BalanceShape = Field(alias="to")
+
+
+class WalletShape(BaseModel):
+    """A wallet and its place in the tree."""
+
+    wallet_id: str
+    scope: Scope
+    scope_id: str
+    parent: str | None
+    state: WalletState
+
+
 class WalletPage(BaseModel):
-    """Every team's wallet in each of its current periods."""
+    """Every wallet in each of its current periods."""
 
     data: list[BalanceShape]
     next_cursor: str | None
 
 
 class Transaction(BaseModel):
-    """A line of the statement. ``amount``: the new budget (allocate), the cost (settle), the hold that went back (void)."""
+    """A line of the statement. ``amount``: the new budget (allocate), what was added to it or, below zero, taken from it
+    (credit, transfer, reclaim), the cost (settle), the hold that went back (void)."""
 
     id: str
-    type: Literal["allocate", "settle", "void", "adjust"]
+    type: EntryType
     amount: Usd
     balance_after: Usd
     period: str
@@ -109,20 +202,57 @@ class TransactionPage(BaseModel):
     next_cursor: str | None
 
 
+WalletName = Annotated[
+    str | None, Query(max_length=250, description="A wallet's id (wal_...), or a scope and an id: project:search.")
+]
 TeamId = Annotated[str | None, Query(max_length=200, description="A team's id, or its name.")]
 
 
 async def allocate(control: TheControl, actor: TheActor, body: Allocate) -> Response:
-    """Set a team's budget. The first allocation makes its wallet."""
-    team_id = body.team_id or body.scope_id or ""
-    description = body.description if body.description is not None else body.note
-    found = await wallets.allocate(control, actor, team_id, body.amount, body.period, description)
+    """Set a wallet's budget, its place in the tree and its options. The first allocation makes the wallet."""
+    return answer(told(await wallets.allocate(control, actor, body.asked())))
+
+
+async def credit(control: TheControl, actor: TheActor, body: Credit) -> Response:
+    """Add money to a wallet's current period."""
+    found = await wallet_moves.credit(control, actor, body.named(), body.amount, body.period, body.description)
     return answer(told(found))
 
 
-async def balance(control: TheControl, team_id: TeamId = None, period: PeriodKind | None = None) -> Response:
-    """What is left of a team's budget in the current period."""
-    return answer(told(await wallets.balance(control, _team(team_id), period)))
+async def reclaim(control: TheControl, actor: TheActor, body: Reclaim) -> Response:
+    """Take unused money back from a wallet's current period."""
+    found = await wallet_moves.reclaim(control, actor, body.named(), body.amount, body.period, body.description)
+    return answer(told(found))
+
+
+async def transfer(control: TheControl, actor: TheActor, body: Transfer) -> Response:
+    """Move unused money from one wallet to another."""
+    giving, taking = await wallet_moves.transfer(
+        control, actor, body.from_wallet, body.to_wallet, body.amount, body.period, body.description
+    )
+    return answer({"from": told(giving).model_dump(), "to": told(taking).model_dump()})
+
+
+async def freeze(control: TheControl, actor: TheActor, wallet_id: str) -> Response:
+    """Stop all spending from a wallet and from those below it, until it is unfrozen."""
+    return answer(_shown(await wallet_states.set_state(control, actor, wallet_id, "frozen")))
+
+
+async def unfreeze(control: TheControl, actor: TheActor, wallet_id: str) -> Response:
+    """Let a frozen wallet pay again."""
+    return answer(_shown(await wallet_states.set_state(control, actor, wallet_id, "active")))
+
+
+async def close(control: TheControl, actor: TheActor, wallet_id: str) -> Response:
+    """End a wallet for good. Nothing may draw on it any more."""
+    return answer(_shown(await wallet_states.set_state(control, actor, wallet_id, "closed")))
+
+
+async def balance(
+    control: TheControl, team_id: TeamId = None, wallet: WalletName = None, period: PeriodKind | None = None
+) -> Response:
+    """What is left of a wallet's budget in the current period."""
+    return answer(told(await wallets.balance(control, _named(wallet, team_id), period)))
 
 
 async def list_wallets(
@@ -130,7 +260,7 @@ async def list_wallets(
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """Every team's wallet, by team id, a row for each of its current periods."""
+    """Every wallet, by scope and id, a row for each of its current periods."""
     found = await wallets.balances(control)
     page = found[cursor : cursor + limit]
     more = str(cursor + limit) if len(found) > cursor + limit else None
@@ -140,15 +270,16 @@ async def list_wallets(
 async def transactions(
     control: TheControl,
     team_id: TeamId = None,
+    wallet: WalletName = None,
     since: str | None = None,
     until: str | None = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
-    """A team's statement, the newest lines first."""
+    """A wallet's statement, the newest lines first. Calls stand in the statement of the wallet that they spent from directly."""
     since_ns = _instant(control, "since", since, 0)
     until_ns = _instant(control, "until", until, END_OF_TIME_NS)
-    found = await wallets.transactions(control, _team(team_id), since_ns, until_ns, cursor, limit + 1)
+    found = await wallets.transactions(control, _named(wallet, team_id), since_ns, until_ns, cursor, limit + 1)
     page = found[:limit]
     more = str(page[-1].number) if len(found) > limit else None
     return answer({"transactions": [_line(entry) for entry in page], "next_cursor": more})
@@ -161,9 +292,14 @@ def told(found: wallets.Balance) -> BalanceShape:
         team_id=found.wallet.scope_id,
         team=found.team,
         wallet_id=found.wallet.wallet_id,
+        scope=found.wallet.scope,
+        parent=found.wallet.parent_id,
+        state=found.wallet.state,
         currency=found.wallet.currency,
         period=PeriodShape(name=period.kind, start=rfc3339(period.start), end=rfc3339(period.end)),
         allocated=usd(period.budget),
+        carried=usd(period.carried - period.carried_out),
+        approved=usd(period.approved),
         spent=usd(period.spent),
         reserved=usd(found.held_nanos),
         suspense=usd(period.suspense),
@@ -190,10 +326,22 @@ def _line(numbered: NumberedEntry) -> dict[str, str | Decimal | None]:
     return line
 
 
-def _team(team_id: str | None) -> str:
-    if not team_id:
-        raise bad_request("team_id: is missing")
-    return team_id
+def _shown(wallet: Wallet) -> WalletShape:
+    return WalletShape(
+        wallet_id=wallet.wallet_id,
+        scope=wallet.scope,
+        scope_id=wallet.scope_id,
+        parent=wallet.parent_id,
+        state=wallet.state,
+    )
+
+
+def _named(wallet: str | None, team_id: str | None) -> str:
+    if not wallet and not team_id:
+        raise bad_request("team_id: is missing (or wallet)")
+    if wallet and team_id:
+        raise bad_request("wallet: give it or team_id, not both")
+    return wallet or team_id or ""
 
 
 def _instant(control: Control, name: str, text: str | None, default_ns: int) -> int:

@@ -18,12 +18,12 @@ class Threshold(Struct, frozen=True):
 
 def crossed(period: WalletPeriod, thresholds: tuple[Threshold, ...], fired: frozenset[int]) -> list[Threshold]:
     """The thresholds that the period's spend has reached and that have not fired yet, lowest first."""
-    if period.budget <= 0:
+    if period.funds <= 0:
         return []
     return [
         t
         for t in sorted(thresholds, key=lambda t: t.percent)
-        if t.percent not in fired and period.spent * 100 >= period.budget * t.percent
+        if t.percent not in fired and period.spent * 100 >= period.funds * t.percent
     ]
 
 

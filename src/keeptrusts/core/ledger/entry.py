@@ -4,14 +4,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-EntryType = Literal["allocate", "settle", "void", "adjust"]
+EntryType = Literal["allocate", "credit", "transfer", "reclaim", "settle", "void", "adjust"]
 
 
 class Entry(Struct, frozen=True):
     """One line, in nano-USD; never changed once written.
 
-    ``amount`` by type: ``allocate`` the period's new budget, ``settle`` what an attempt cost, ``void`` the hold that went
-    back. ``balance`` is budget less spend of the period named by ``period_key`` right after it.
+    ``amount`` by type: ``allocate`` the period's new budget, ``credit``, ``transfer`` and ``reclaim`` what was added to it
+    (below zero: taken from it), ``settle`` what an attempt cost, ``void`` the hold that went back. ``balance`` is the
+    period's funds less its spend right after it; ``period_key`` names the period.
     """
 
     wallet_id: str

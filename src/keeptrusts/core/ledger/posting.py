@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 
 from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Event, Record, Return
@@ -18,7 +19,12 @@ class LeaseMovement(Struct):
 
 
 class LeaseBook(Struct, frozen=True):
-    """A lease as the store keeps it: everything still leased under it is ``granted - settled - returned``."""
+    """A lease as the store keeps it: everything still leased under it is ``granted - settled - returned``.
+
+    ``wallet_id`` is the wallet of the tree that it spends from directly. ``ticket_id``: it pays for one approved call, and
+    what that does not use is not approved any more. ``suspended``: what of ``returned`` went to suspense; ``resolved``: how
+    much of that people have accounted for.
+    """
 
     lease_id: str
     node_id: str
@@ -27,6 +33,9 @@ class LeaseBook(Struct, frozen=True):
     settled: int
     returned: int
     closed: bool
+    ticket_id: str | None = None
+    suspended: int = 0
+    resolved: int = 0
 
     @property
     def remainder(self) -> int:
@@ -35,12 +44,30 @@ class LeaseBook(Struct, frozen=True):
 
 
 class PeriodMovement(Struct, frozen=True):
-    """How one lease's movement changes each wallet period that it bounds."""
+    """How a movement changes a wallet period: what to add to each of its amounts, in nano-USD."""
 
-    leased: int
-    posted: int
-    overrun: int
+    leased: int = 0
+    posted: int = 0
+    overrun: int = 0
     suspense: int = 0
+    unleased: int = 0
+    approved: int = 0
+
+    def __add__(self, other: "PeriodMovement") -> "PeriodMovement":
+        """Both movements as one."""
+        return PeriodMovement(
+            self.leased + other.leased,
+            self.posted + other.posted,
+            self.overrun + other.overrun,
+            self.suspense + other.suspense,
+            self.unleased + other.unleased,
+            self.approved + other.approved,
+        )
+
+    @property
+    def freed(self) -> bool:
+        """Whether money came back that others may lease now."""
+        return self.leased + self.posted + self.suspense < self.approved
 
 
 def settled_attempts(record: Record) -> tuple[Attempt, ...]:
@@ -79,14 +106,15 @@ def move_lease(lease: LeaseBook, movement: LeaseMovement) -> tuple[LeaseBook, Pe
     overrun = movement.settled - covered
     left = lease.remainder - covered
     returned = left if movement.closed else min(movement.returned, left)
-    after = LeaseBook(
-        lease_id=lease.lease_id,
-        node_id=lease.node_id,
-        wallet_id=lease.wallet_id,
-        granted=lease.granted,
+    suspense = returned if movement.suspended else 0
+    after = msgspec.structs.replace(
+        lease,
         settled=lease.settled + covered,
         returned=lease.returned + returned,
         closed=lease.closed or movement.closed,
+        suspended=lease.suspended + suspense,
     )
-    suspense = returned if movement.suspended else 0
-    return after, PeriodMovement(leased=-(covered + returned), posted=covered, overrun=overrun, suspense=suspense)
+    unused = 0 if lease.ticket_id is None else returned - suspense
+    return after, PeriodMovement(
+        leased=-(covered + returned), posted=covered, overrun=overrun, suspense=suspense, approved=-unused
+    )

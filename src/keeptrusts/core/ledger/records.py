@@ -42,7 +42,8 @@ class Granted(Struct, frozen=True, array_like=True, tag="granted"):
     lease_id: str
     nanos: int
     team_id: str
-    also: tuple[str, ...] = ()
+    also: tuple[str, ...]
+    at_ns: int
 
 
 class Reserve(Struct, frozen=True, array_like=True, tag="reserve"):

@@ -22,11 +22,15 @@ class PeriodKey(Struct, frozen=True, order=True):
 
 
 class Cap(Struct, frozen=True):
-    """The strictest spend control of one period kind, in nano-USD. ``soft_nanos`` only tells people."""
+    """The strictest spend control of one period kind, in nano-USD. ``soft_nanos`` only tells people.
+
+    ``escalates``: a call that it stops is held for an approver.
+    """
 
     kind: PeriodKind
     hard_nanos: int
     soft_nanos: int | None = None
+    escalates: bool = False
 
 
 def key_of(period: WalletPeriod) -> PeriodKey:
@@ -44,7 +48,7 @@ def opening_accounts(
     opening = {cap.kind: cap.hard_nanos for cap in caps} | dict(budgets)
     accounts = []
     for kind in sorted(opening):
-        period = period_at(kind, now, wallet.zone)
+        period = period_at(kind, now, wallet.zone, wallet.fiscal_month)
         accounts.append(WalletPeriod(wallet.wallet_id, kind, period.start, period.end, opening[kind]))
     return accounts
 
@@ -56,25 +60,27 @@ def limit_nanos(
     enforced: bool,
     block_percent: int,
 ) -> int | None:
-    """The most that may be spent in the period: its budget where wallets are enforced, its spend control's cap, the lower.
+    """The most that may be used in the period: its funds where wallets are enforced, its spend control's cap, the lower;
+    and what people approved on top.
 
     None when nothing bounds it (a wallet that is only watched).
     """
     limits = []
     if enforced and period.kind in budgets:
-        limits.append(percent_of(period.budget, block_percent))
+        limits.append(percent_of(period.funds, block_percent))
     if period.kind in caps:
         limits.append(caps[period.kind].hard_nanos)
-    return min(limits) if limits else None
+    return min(limits) + period.approved if limits else None
 
 
 def strictest(caps: Iterable[Cap]) -> dict[PeriodKind, Cap]:
-    """The lowest hard and soft cap of each kind."""
+    """The lowest hard and soft cap of each kind; of equal hard caps, the one that blocks."""
     lowest: dict[PeriodKind, Cap] = {}
     for cap in caps:
         known = lowest.get(cap.kind, cap)
-        softs = [soft for soft in (cap.soft_nanos, known.soft_nanos) if soft is not None]
-        lowest[cap.kind] = Cap(cap.kind, min(cap.hard_nanos, known.hard_nanos), min(softs) if softs else None)
+        hard = min(known, cap, key=lambda each: (each.hard_nanos, each.escalates))
+        softs = [each.soft_nanos for each in (cap, known) if each.soft_nanos is not None]
+        lowest[cap.kind] = Cap(cap.kind, hard.hard_nanos, min(softs) if softs else None, hard.escalates)
     return lowest
 
 

@@ -34,11 +34,6 @@ class MemoryLeases:
         """See contracts.Leases."""
         self._put(lease)
 
-    async def remainder_of_others(self, wallet_id: str, node_id: str) -> int:
-        """See contracts.Leases."""
-        leases = self._state.leases.values()
-        return sum(o.remainder for o in leases if o.wallet_id == wallet_id and o.node_id != node_id and not o.closed)
-
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """See contracts.Leases."""
         return self._state.grants.get(grant_id)
@@ -50,6 +45,6 @@ class MemoryLeases:
         self._state.grants[grant_id] = (lease_id, nanos)
 
     def _put(self, lease: LeaseBook) -> None:
-        for amount in (lease.granted, lease.settled, lease.returned, lease.remainder):
+        for amount in (lease.granted, lease.settled, lease.returned, lease.remainder, lease.suspended, lease.resolved):
             not_negative(amount)
         self._state.leases[lease.lease_id] = lease

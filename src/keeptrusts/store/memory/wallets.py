@@ -1,12 +1,20 @@
 """Wallets in memory."""
 
+from datetime import datetime
+from operator import attrgetter
+
 import msgspec
 
 from keeptrusts.core.ledger.posting import PeriodMovement
 from keeptrusts.core.ledger.standing import Cap, PeriodKey, key_of
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.periods import PeriodKind
+from keeptrusts.store.contracts import Claims
 from keeptrusts.store.memory.state import BrokenRule, State, not_negative
+
+AMOUNTS = attrgetter(
+    "budget", "posted", "leased", "suspense", "overrun", "unleased", "carried", "carried_out", "approved"
+)
 
 
 class MemoryWallets:
@@ -28,6 +36,32 @@ class MemoryWallets:
         if wallet.wallet_id in self._state.wallets or await self.find(wallet.scope, wallet.scope_id):
             raise BrokenRule(f"wallet {wallet.wallet_id} or its scope is there already")
         self._state.wallets[wallet.wallet_id] = wallet
+
+    async def children(self, wallet_id: str) -> list[Wallet]:
+        """See contracts.Wallets."""
+        found = [w for w in self._state.wallets.values() if w.parent_id == wallet_id]
+        return sorted(found, key=lambda wallet: wallet.wallet_id)
+
+    async def claims(self, wallet_id: str, kind: PeriodKind, now: datetime) -> Claims:
+        """See contracts.Wallets."""
+        budgets = unused = 0
+        for child in await self.children(wallet_id):
+            standing = self._state.budgets.get((child.wallet_id, kind))
+            if standing is None or child.state == "closed":
+                continue
+            periods = [
+                p for key, p in self._state.periods.items() if (key.wallet_id, key.kind) == (child.wallet_id, kind)
+            ]
+            current = next((p for p in periods if p.start <= now < p.end), None)
+            budgets += standing if current is None else current.budget
+            unused += standing if current is None else current.left
+        return Claims(budgets, unused)
+
+    async def update(self, wallet: Wallet) -> None:
+        """See contracts.Wallets."""
+        self._must_exist(wallet.wallet_id)
+        version = self._state.wallets[wallet.wallet_id].version
+        self._state.wallets[wallet.wallet_id] = msgspec.structs.replace(wallet, version=version)
 
     async def budgets(self, wallet_id: str) -> dict[PeriodKind, int]:
         """See contracts.Wallets."""
@@ -61,22 +95,45 @@ class MemoryWallets:
             raise BrokenRule(f"period {key_of(period)} is there already")
         self._put(period)
 
+    async def period_before(self, key: PeriodKey) -> WalletPeriod | None:
+        """See contracts.Wallets."""
+        earlier = [other for other in self._of_kind(key) if other.start < key.start]
+        return self._state.periods[max(earlier)] if earlier else None
+
+    async def period_after(self, key: PeriodKey) -> WalletPeriod | None:
+        """See contracts.Wallets."""
+        later = [other for other in self._of_kind(key) if other.start > key.start]
+        return self._state.periods[min(later)] if later else None
+
+    def _of_kind(self, key: PeriodKey) -> list[PeriodKey]:
+        return [o for o in self._state.periods if (o.wallet_id, o.kind) == (key.wallet_id, key.kind)]
+
     async def set_period_budget(self, key: PeriodKey, budget_nanos: int) -> None:
         """See contracts.Wallets."""
         self._put(msgspec.structs.replace(self._state.periods[key], budget=budget_nanos))
+
+    async def carry(self, key: PeriodKey, into: PeriodKey, nanos: int) -> None:
+        """See contracts.Wallets."""
+        giving, taking = self._state.periods[key], self._state.periods[into]
+        self._put(msgspec.structs.replace(giving, carried_out=giving.carried_out + nanos))
+        self._put(msgspec.structs.replace(taking, carried=taking.carried + nanos))
+
+    async def approve(self, key: PeriodKey, nanos: int) -> None:
+        """See contracts.Wallets."""
+        period = self._state.periods[key]
+        self._put(msgspec.structs.replace(period, approved=period.approved + nanos))
 
     async def lease_out(self, key: PeriodKey, nanos: int, limit_nanos: int | None) -> bool:
         """See contracts.Wallets."""
         period = self._state.periods.get(key)
         if period is None:
             return False
-        used = period.spent + period.suspense + period.leased + nanos
-        if limit_nanos is not None and used > limit_nanos:
+        if limit_nanos is not None and period.used + nanos > limit_nanos:
             return False
         self._put(msgspec.structs.replace(period, leased=period.leased + nanos))
         return True
 
-    async def post(self, key: PeriodKey, movement: PeriodMovement, unleased_nanos: int = 0) -> None:
+    async def post(self, key: PeriodKey, movement: PeriodMovement) -> None:
         """See contracts.Wallets."""
         period = self._state.periods[key]
         self._put(
@@ -86,7 +143,8 @@ class MemoryWallets:
                 posted=period.posted + movement.posted,
                 overrun=period.overrun + movement.overrun,
                 suspense=period.suspense + movement.suspense,
-                unleased=period.unleased + unleased_nanos,
+                unleased=period.unleased + movement.unleased,
+                approved=period.approved + movement.approved,
             )
         )
 
@@ -116,6 +174,6 @@ class MemoryWallets:
             raise BrokenRule(f"there is no wallet {wallet_id}")
 
     def _put(self, period: WalletPeriod) -> None:
-        for amount in (period.budget, period.posted, period.leased, period.suspense, period.overrun, period.unleased):
+        for amount in AMOUNTS(period):
             not_negative(amount)
         self._state.periods[key_of(period)] = period

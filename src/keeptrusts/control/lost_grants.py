@@ -1,0 +1,48 @@
+"""Grants that a node has and the store has not: a store that was restored to an older state makes them again from the
+node's journal, whatever its budgets say now, since the money may be spent already."""
+
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from keeptrusts.clock import NANOS_PER_MS, instant_at
+from keeptrusts.control.context import NodeTerms, Tools
+from keeptrusts.control.journal_reading import Placed
+from keeptrusts.control.ways import entered_at, open_way, wallets_of_way
+from keeptrusts.core.ledger.posting import LeaseBook
+from keeptrusts.core.ledger.records import Granted
+from keeptrusts.store.contracts import Ledger
+
+log = logging.getLogger("keeptrusts::api")
+
+
+async def make_lost_grants(ledger: Ledger, tools: Tools, terms: NodeTerms, records: Iterable[Placed]) -> int:
+    """Makes the grants among ``records`` that the store does not know, and returns how many those were."""
+    made = 0
+    for placed in records:
+        record = placed.record
+        if isinstance(record, Granted) and await ledger.leases.granted(record.grant_id) is None:
+            await _make(ledger, tools, terms, record)
+            made += 1
+    if made:
+        log.warning("Made %d grants again that this store had lost and node %s still had.", made, terms.node_id)
+    return made
+
+
+async def _make(ledger: Ledger, tools: Tools, terms: NodeTerms, record: Granted) -> None:
+    lease = await ledger.leases.find(record.lease_id)
+    if lease is None:
+        wallets = await wallets_of_way(ledger.wallets, record.team_id, record.also)
+        way = await open_way(ledger, wallets, instant_at(record.at_ns), terms.alive | {terms.node_id})
+        entered = entered_at(wallets)
+        lease = LeaseBook(
+            record.lease_id, terms.node_id, "" if entered is None else entered.wallet_id, 0, 0, 0, closed=False
+        )
+        await ledger.leases.add(lease, way.lines, record.at_ns // NANOS_PER_MS)
+    if lease.node_id != terms.node_id or lease.closed:
+        return
+    for line in await ledger.leases.lines(record.lease_id):
+        await ledger.wallets.lease_out(line, record.nanos, None)
+    await ledger.leases.update(msgspec.structs.replace(lease, granted=lease.granted + record.nanos))
+    await ledger.leases.add_grant(record.grant_id, record.lease_id, record.nanos, tools.now_ms())
