@@ -69,6 +69,7 @@ async def test_facts_are_neither_updated_nor_deleted(database: SqliteDatabase, t
         await books.events.add_all([call_row(event("evt_1"), "node_1", 1, None)])
         await books.entries.add_all([Entry("wal_1", "settle", 1, 1, "p", None, "n", None, 1)])
         await books.audit.add(1, "admin", "token.create", "tok_1", None, "{}")
+        await books.write_new()
     for change in (f"UPDATE {table} SET org_id = 'x'", f"DELETE FROM {table}"):
         with pytest.raises(apsw.ConstraintError, match="never"):
             async with database.transaction() as sql:

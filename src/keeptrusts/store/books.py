@@ -40,6 +40,11 @@ class Books:
         self.inspection = SqlInspection(connection)
         self.meta = SqlMeta(connection)
 
+    async def write_new(self) -> None:
+        """Writes the rows that wait for their numbers: the last thing in a transaction, always in this order."""
+        await self.events.write_new()
+        await self.changes.write_new()
+
 
 class SqlStore:
     """The store on an SQL engine; satisfies contracts.LedgerStore."""
@@ -54,6 +59,7 @@ class SqlStore:
         async with self._database.transaction() as connection:
             books = Books(connection)
             yield books
+            await books.write_new()
         if books.changes.newest_added and self.on_change is not None:
             self.on_change(books.changes.newest_added)
 

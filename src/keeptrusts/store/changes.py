@@ -1,6 +1,9 @@
 """SQL of the change feed that nodes follow: which key, price or wallet changed, in the order of the commits."""
 
 from keeptrusts.store.contracts import DEFAULT_ORG, Change, Connection
+from keeptrusts.store.numbered import NumberedRows
+
+COLUMNS = ("kind", "subject_id", "version", "recall", "except_node_id")
 
 KEPT = 100_000
 """How many changes are kept; a node that is farther behind takes a new snapshot."""
@@ -13,28 +16,26 @@ class SqlChanges:
         self._sql = connection
         self._org = org_id
         self.newest_added = 0
+        self._rows = NumberedRows(connection, org_id, "change", "seq", COLUMNS)
+        self._added = False
 
     async def add(
         self, kind: str, subject_id: str, version: int = 0, recall: bool = False, except_node_id: str | None = None
     ) -> None:
         """See contracts.Changes."""
-        numbers = await self._sql.numbers("change", 1)
-        rows = await self._sql.fetch(
-            """
-            INSERT INTO change (seq, org_id, kind, subject_id, version, recall, except_node_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq""",
-            numbers[0],
-            self._org,
-            kind,
-            subject_id,
-            version,
-            int(recall),
-            except_node_id,
-        )
-        self.newest_added = int(rows[0][0])
+        self._rows.add((kind, subject_id, version, int(recall), except_node_id))
+        self._added = True
+
+    async def write_new(self) -> None:
+        """Writes the changes that wait for their numbers."""
+        if self._added:
+            self._added = False
+            await self._rows.write()
+            self.newest_added = await self.last_seq()
 
     async def last_seq(self) -> int:
         """See contracts.Changes."""
+        await self.write_new()
         rows = await self._sql.fetch("SELECT COALESCE(MAX(seq), 0) FROM change")
         return int(rows[0][0])
 
@@ -45,6 +46,7 @@ class SqlChanges:
 
     async def after(self, seq: int, limit: int) -> list[Change]:
         """See contracts.Changes."""
+        await self.write_new()
         rows = await self._sql.fetch(
             """
             SELECT seq, kind, subject_id, version, recall, except_node_id FROM change

@@ -58,7 +58,8 @@ class Connection(Protocol):
     async def numbers(self, table: str, count: int) -> Sequence[int | None]:
         """The next row numbers of ``event`` or ``change``, which rise in the order of the commits and have no gaps.
 
-        None stands for a number that the engine gives by itself when the row is inserted.
+        None stands for a number that the engine gives by itself when the row is inserted. Whoever takes numbers holds up all
+        others who want some until the commit, so they are taken last (``store/numbered.py``).
         """
 
 

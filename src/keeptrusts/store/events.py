@@ -13,11 +13,11 @@ from keeptrusts.core.metering.rates import GroupRate
 from keeptrusts.core.metering.selection import END_OF_TIME_NS, Selection
 from keeptrusts.core.metering.totals import SERVED_STATUSES, Totals
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+from keeptrusts.store.numbered import NumberedRows
 from keeptrusts.store.selecting import where_of
 
 KNOWN_CHUNK = 512
 NAMES = ", ".join(COLUMNS)
-INSERTED = ("event_no", "org_id", *COLUMNS)
 
 INPUT = "(input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens)"
 TOKENS = f"({INPUT} + output_tokens)"
@@ -41,9 +41,11 @@ class SqlEvents:
     def __init__(self, connection: Connection, org_id: str = DEFAULT_ORG) -> None:
         self._sql = connection
         self._org = org_id
+        self._rows = NumberedRows(connection, org_id, "event", "event_no", COLUMNS)
 
     async def known(self, event_ids: Sequence[str]) -> set[str]:
         """See contracts.Events."""
+        await self.write_new()
         found: set[str] = set()
         for start in range(0, len(event_ids), KNOWN_CHUNK):
             chunk = _filled(event_ids[start : start + KNOWN_CHUNK])
@@ -56,10 +58,12 @@ class SqlEvents:
 
     async def add_all(self, rows: Sequence[EventRow]) -> None:
         """See contracts.Events."""
-        if rows:
-            numbers = await self._sql.numbers("event", len(rows))
-            columns = [(no, self._org, *msgspec.structs.astuple(row)) for no, row in zip(numbers, rows, strict=True)]
-            await self._sql.add_rows("event", INSERTED, columns)
+        for row in rows:
+            self._rows.add(msgspec.structs.astuple(row))
+
+    async def write_new(self) -> None:
+        """Writes the rows that wait for their numbers."""
+        await self._rows.write()
 
     async def page(
         self, selection: Selection, limit: int, before: int | None = None, after: int | None = None

@@ -53,24 +53,25 @@ class Session:
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """See Connection."""
         with as_store_errors():
-            return [tuple(row) for row in await self._raw.fetch(sql, *args)]
+            return [tuple(row) for row in await self._raw.fetch(sql, *storable(args))]
 
     async def execute(self, sql: str, *args: Any) -> int:
         """See Connection."""
         with as_store_errors():
-            last = (await self._raw.execute(sql, *args)).rpartition(" ")[2]
+            last = (await self._raw.execute(sql, *storable(args))).rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
     async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """See Connection."""
         with as_store_errors():
-            await self._raw.executemany(sql, rows)
+            await self._raw.executemany(sql, [storable(row) for row in rows])
 
     async def add_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """See Connection."""
         if rows:
             with as_store_errors():
-                await self._raw.copy_records_to_table(table, records=rows, columns=list(columns))
+                records = [storable(row) for row in rows]
+                await self._raw.copy_records_to_table(table, records=records, columns=list(columns))
 
     async def numbers(self, table: str, count: int) -> Sequence[int | None]:
         """See Connection. Whoever takes numbers keeps the others waiting until its commit."""
@@ -147,6 +148,7 @@ async def open_postgres(url: str) -> PostgresDatabase:
                 max_cached_statement_lifetime=0,
                 server_settings=SERVER_SETTINGS,
                 target_session_attrs=SessionAttribute.primary,
+                init=_commit_to_the_disk,
                 reset=_nothing_to_reset,
             )
     except StoreAway as away:
@@ -168,6 +170,19 @@ def told_without_password(url: str) -> str:
         raise DatabaseUrlInvalid(UNREADABLE)
     hosts = authority.rpartition("@")[2]
     return f"PostgreSQL at {hosts or 'a local socket'}, database {rest.partition('?')[0] or '(default)'}"
+
+
+async def _commit_to_the_disk(raw: Any) -> None:
+    """A commit that is answered is on the disk, also where the server's default is to answer before."""
+    if await raw.fetchval("SELECT current_setting('synchronous_commit')") == "off":
+        await raw.execute("SET synchronous_commit = on")
+
+
+def storable(row: Sequence[Any]) -> Sequence[Any]:
+    """PostgreSQL's texts can't hold NUL, which a caller may have put into an attribution: it is stored as U+2400."""
+    if any(type(value) is str and "\0" in value for value in row):
+        return [value.replace("\0", "\u2400") if type(value) is str else value for value in row]
+    return row
 
 
 async def _nothing_to_reset(_connection: object) -> None:
