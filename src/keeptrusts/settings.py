@@ -9,10 +9,15 @@ DEFAULT_API_URL = "http://localhost:8080"
 
 
 class Settings(Struct, frozen=True):
-    """``api_token`` None: the command line has no right to ask, and an API process makes an admin token of its own."""
+    """``api_token`` None: the command line has no right to ask, and an API process makes an admin token of its own.
+
+    ``database_url`` None: the ledger is in the data directory. ``key_pepper`` None: that is there too.
+    """
 
     api_url: str = DEFAULT_API_URL
     api_token: str | None = None
+    database_url: str | None = None
+    key_pepper: str | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -20,6 +25,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(
         api_url=(environ.get("KEEPTRUSTS_API_URL") or DEFAULT_API_URL).rstrip("/"),
         api_token=environ.get("KEEPTRUSTS_API_TOKEN") or None,
+        database_url=environ.get("KEEPTRUSTS_DATABASE_URL") or None,
+        key_pepper=environ.get("KEEPTRUSTS_KEY_PEPPER") or None,
     )
 
 

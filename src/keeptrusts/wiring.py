@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 
 from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.settings import Settings
 
 LOG_FORMAT = "%(levelname)s %(name)s %(message)s"
 API_KEEP_ALIVE_S = 75
@@ -23,16 +24,17 @@ class CannotStart(Exception):
     """A process cannot do its work; the message is one line that says why and what to do."""
 
 
-def run_api(listener: socket.socket, data_dir: Path, api_token: str | None) -> None:
-    """Runs the API on a bound socket until SIGTERM or SIGINT; ``api_token`` None: it makes its own. Raises CannotStart."""
+def run_api(listener: socket.socket, data_dir: Path, settings: Settings) -> None:
+    """Runs the API on a bound socket until SIGTERM or SIGINT. Raises CannotStart."""
     from keeptrusts.store.contracts import StoreAway
     from keeptrusts.store.data_dir import DataDirUnusable
     from keeptrusts.store.migrate import UnknownSchema
+    from keeptrusts.store.postgres import DatabaseUrlInvalid
 
     _log_to_stdout()
     try:
-        _run(_serve_api(listener, data_dir, api_token))
-    except (DataDirUnusable, UnknownSchema, StoreAway) as trouble:
+        _run(_serve_api(listener, data_dir, settings))
+    except (DataDirUnusable, DatabaseUrlInvalid, UnknownSchema, StoreAway) as trouble:
         raise CannotStart(str(trouble)) from None
 
 
@@ -51,11 +53,12 @@ def run_gateway(rulebook: Rulebook, host: str, port: int, data_dir: Path, enviro
         raise CannotStart(str(trouble)) from None
 
 
-async def _serve_api(listener: socket.socket, data_dir: Path, api_token: str | None) -> None:
+async def _serve_api(listener: socket.socket, data_dir: Path, settings: Settings) -> None:
     import uvicorn
 
     from keeptrusts.api.app import create_app
     from keeptrusts.control.opening import open_control
+    from keeptrusts.store.postgres import told_without_password
     from keeptrusts.workers.schedule import running_workers
 
     class Server(uvicorn.Server):
@@ -65,7 +68,9 @@ async def _serve_api(listener: socket.socket, data_dir: Path, api_token: str | N
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    async with open_control(data_dir, api_token) as control, running_workers(control):
+    url = settings.database_url
+    opening = open_control(data_dir, settings.api_token, database_url=url, key_pepper=settings.key_pepper)
+    async with opening as control, running_workers(control):
         config = uvicorn.Config(
             create_app(control),
             http="httptools",
@@ -84,6 +89,8 @@ async def _serve_api(listener: socket.socket, data_dir: Path, api_token: str | N
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
         host, port = listener.getsockname()[:2]
         logging.getLogger("keeptrusts::api").info("API on %s port %d, data in %s", host, port, data_dir)
+        if url is not None:
+            logging.getLogger("keeptrusts::api").info("Ledger in %s", told_without_password(url))
         await server.serve(sockets=[listener])
 
 

@@ -48,3 +48,12 @@ async def test_what_was_kept_is_there_after_a_restart_and_secrets_are_nowhere(tm
         assert await get(control, row.token_id) == row
     stored = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert secret.encode() not in stored
+
+
+async def test_a_ledger_whose_pepper_was_lost_says_so(tmp_path: Path) -> None:
+    async with open_control(tmp_path / "data", None):
+        pass
+    (tmp_path / "data" / "key-pepper").unlink()
+    with pytest.raises(DataDirUnusable, match="another key pepper"):
+        async with open_control(tmp_path / "data", None):
+            pass

@@ -27,6 +27,9 @@ from keeptrusts.supervisor.supervise import Supervisor, stop_on_signals
 
 Say = Callable[[str], None]
 
+API_ALONE = frozenset({"KEEPTRUSTS_DATABASE_URL", "KEEPTRUSTS_KEY_PEPPER"})
+"""Settings that the API alone gets."""
+
 # -P keeps whatever lies in the directory that kt was called in from being imported.
 PYTHON = (sys.executable, "-P", "-m")
 
@@ -109,7 +112,8 @@ def children(stack: Stack, environ: Mapping[str, str]) -> list[Child]:
     api = (*kt, "api", "run", "--port", str(stack.api_port), *shared)
     policy = ("--policy-config", str(stack.policy_file))
     gateway = (*kt, "gateway", "run", *policy, "--port", str(stack.gateway_port), *shared)
-    return [Child("API", api, environ, stack.api_port), Child("gateway", gateway, environ, stack.gateway_port)]
+    others = {name: value for name, value in environ.items() if name not in API_ALONE}
+    return [Child("API", api, environ, stack.api_port), Child("gateway", gateway, others, stack.gateway_port)]
 
 
 def greeting(stack: Stack) -> list[str]:

@@ -17,6 +17,11 @@ class Bell:
             if not waiter.done():
                 waiter.set_result(None)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     async def beyond(self, seq: int, timeout_s: float) -> None:
         """Returns as soon as there is a change after ``seq``, or after ``timeout_s``."""
         if self.last_seq > seq:

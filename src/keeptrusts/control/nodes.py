@@ -4,6 +4,7 @@ import msgspec
 
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import invalid, not_found
+from keeptrusts.control.neighbours import listen
 from keeptrusts.control.token_shapes import key_record
 from keeptrusts.core.identity.gateway_key import issue_key, key_digest
 from keeptrusts.core.ledger.standing import Cap, strictest
@@ -94,6 +95,8 @@ async def snapshot(control: Control, node_id: str) -> Snapshot:
 async def heartbeat(control: Control, node_id: str, beat: Heartbeat) -> Changes:
     """Notes that the node lives, waits until there is news (a second at most), and tells it."""
     control.presence.heard(node_id, control.tools.clock.monotonic_s(), beat.held_nanos)
+    if beat.seen_seq > control.bell.last_seq:
+        await listen(control)  # it may have heard of it from another API process
     if beat.seen_seq > control.bell.last_seq:
         # The store is younger than what the node saw: it was restored or made anew.
         return Changes(control.bell.last_seq, resync=True)

@@ -59,6 +59,8 @@ async def seed(control: Control, catalogue: str, seeds: list[Seed]) -> int:
     """Adds what is new or different in a release of the catalogue; returns how many versions that were."""
     now_ms = control.tools.now_ms()
     async with control.store.write() as books:
+        if await books.meta.claim(CATALOGUE_VERSION, "") == catalogue:
+            return 0  # another process was faster
         known = await books.prices.of_catalogue()
         fresh = [
             (msgspec.structs.replace(it.price, version=control.tools.new_id("prc"), source=catalogue), it.starts_ms)
@@ -89,6 +91,8 @@ async def turn(control: Control) -> None:
     if not due:
         return
     async with control.store.write() as books:
+        if int(await books.meta.claim(TURNED_UNTIL, "0")) > since:
+            return  # another process was faster
         for provider, model in due:
             await tell_gateways(books, provider, model)
         await books.meta.put(TURNED_UNTIL, str(now_ms))

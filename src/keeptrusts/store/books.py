@@ -16,6 +16,7 @@ from keeptrusts.store.leases import SqlLeases
 from keeptrusts.store.meta import SqlMeta
 from keeptrusts.store.nodes import SqlNodes
 from keeptrusts.store.prices import SqlPrices
+from keeptrusts.store.signs import SqlSigns
 from keeptrusts.store.tokens import SqlTokens
 from keeptrusts.store.wallets import SqlWallets
 
@@ -39,6 +40,7 @@ class Books:
         self.audit = SqlAudit(connection)
         self.inspection = SqlInspection(connection)
         self.meta = SqlMeta(connection)
+        self.signs = SqlSigns(connection)
 
     async def write_new(self) -> None:
         """Writes the rows that wait for their numbers: the last thing in a transaction, always in this order."""

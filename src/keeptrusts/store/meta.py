@@ -21,3 +21,12 @@ class SqlMeta:
             name,
             value,
         )
+
+    async def claim(self, name: str, first: str) -> str:
+        """The value under ``name``, ``first`` when there was none, kept from other writers until the commit."""
+        await self._sql.execute(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, first
+        )
+        rows = await self._sql.fetch(f"SELECT value FROM meta WHERE name = $1{self._sql.for_update}", name)
+        value: str = rows[0][0]
+        return value

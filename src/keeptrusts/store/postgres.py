@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -120,7 +120,8 @@ class PostgresDatabase:
             if raw.is_in_transaction():
                 await raw.execute("ROLLBACK")
         except (asyncpg.PostgresError, *AWAY):
-            raw.terminate()
+            with suppress(asyncpg.InterfaceError):  # a lost connection has left the pool by itself
+                raw.terminate()
         await self._pool.release(raw)
 
     async def close(self) -> None:
@@ -192,13 +193,11 @@ async def _nothing_to_reset(_connection: object) -> None:
 async def _commit(raw: Raw) -> None:
     try:
         told = await raw.execute("COMMIT")
-    except asyncpg.PostgresError as error:
-        if raw.is_closed() or isinstance(error, AWAY):
-            raise OutcomeUnknown(UNKNOWN) from error
-        with as_store_errors():
-            raise
     except AWAY as error:
         raise OutcomeUnknown(UNKNOWN) from error
+    except asyncpg.PostgresError:
+        with as_store_errors():
+            raise
     if told != "COMMIT":
         raise StoreAway("the ledger's PostgreSQL rolled the transaction back")
 

@@ -31,6 +31,6 @@ def run(
 
         home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
         try:
-            run_api(listener, home, read_settings(os.environ).api_token)
+            run_api(listener, home, read_settings(os.environ))
         except CannotStart as trouble:
             raise Failure(str(trouble), SAID_NO) from None
