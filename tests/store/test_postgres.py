@@ -71,6 +71,7 @@ async def test_changes_are_numbered_in_the_order_of_their_commits(database: Post
     async def slow() -> None:
         async with store.write() as books:
             await books.changes.add("key", "slow")
+            await books.write_new()
             has_number.set()
             await may_commit.wait()
 
@@ -95,7 +96,9 @@ async def test_events_go_to_their_month_and_any_other_time_to_the_rest(database:
     at_ns = int(MAY.timestamp()) * 10**9
     async with database.transaction() as sql:
         rows = [call_row(event("evt_1", at_ns=at_ns), "n", 1, None), call_row(event("evt_2", at_ns=1), "n", 2, None)]
-        await Books(sql).events.add_all(rows)
+        books = Books(sql)
+        await books.events.add_all(rows)
+        await books.write_new()
     async with database.read() as sql:
         found = await sql.fetch("SELECT event_id, CAST(tableoid AS REGCLASS)::text, event_no FROM event ORDER BY 1")
         assert await Books(sql).events.known(["evt_1", "evt_2", "evt_3"]) == {"evt_1", "evt_2"}
@@ -105,8 +108,8 @@ async def test_events_go_to_their_month_and_any_other_time_to_the_rest(database:
 async def test_a_month_that_has_rows_in_the_rest_already_gets_no_partition(
     database: PostgresDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with database.transaction() as sql:
-        await Books(sql).events.add_all([call_row(event("evt_1", at_ns=int(MAY.timestamp()) * 10**9), "n", 1, None)])
+    async with SqlStore(database).write() as books:
+        await books.events.add_all([call_row(event("evt_1", at_ns=int(MAY.timestamp()) * 10**9), "n", 1, None)])
     with caplog.at_level(logging.WARNING):
         assert await make_months(database, MAY) == ["event_2026_06", "event_2026_07", "event_2026_08"]
     assert "Events of 2026-05 stay in the default partition" in caplog.text
@@ -116,8 +119,7 @@ async def test_a_month_that_has_rows_in_the_rest_already_gets_no_partition(
 async def test_facts_are_neither_updated_nor_deleted(database: PostgresDatabase, table: str) -> None:
     """L8: the database itself refuses, whoever asks, in the table and in a partition of it."""
     await make_months(database, MAY)
-    async with database.transaction() as sql:
-        books = Books(sql)
+    async with SqlStore(database).write() as books:
         at_ns = int(MAY.timestamp()) * 10**9
         await books.events.add_all([call_row(event("evt_1", at_ns=at_ns), "node_1", 1, None)])
         await books.entries.add_all([Entry("wal_1", "settle", 1, 1, "p", None, "n", None, 1)])
