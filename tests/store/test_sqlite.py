@@ -94,6 +94,27 @@ async def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(datab
     assert await count(database) == 1
 
 
+async def test_a_writer_that_is_cancelled_while_its_transaction_begins_leaves_none_behind(
+    database: SqliteDatabase,
+) -> None:
+    """The thread may run BEGIN after its caller has gone: the next writer must find the connection clean."""
+
+    async def write() -> None:
+        async with database.transaction() as sql:
+            await sql.execute("INSERT INTO t (a, b) VALUES (1, 'never')")
+            await asyncio.Event().wait()
+
+    for turns in range(12):
+        task = asyncio.ensure_future(write())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with database.transaction() as sql:
+            assert await sql.fetch("SELECT * FROM t") == []
+
+
 async def test_a_reader_that_is_cancelled_in_the_middle_of_a_query_is_fit_for_the_next(
     database: SqliteDatabase,
 ) -> None:

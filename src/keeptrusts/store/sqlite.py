@@ -123,8 +123,9 @@ class SqliteDatabase:
         except TimeoutError:
             raise StoreAway(f"the ledger's writer was busy for {WRITER_WAIT_S:g} s") from None
         try:
-            await self._writer.run(self._writer.connection.execute, "BEGIN IMMEDIATE")
             try:
+                # Inside, too: whoever is cancelled here may leave a transaction that begins behind its back.
+                await self._writer.run(self._writer.connection.execute, "BEGIN IMMEDIATE")
                 yield self._writer
                 await asyncio.shield(self._writer.run(self._writer.connection.execute, "COMMIT"))
             finally:

@@ -1,0 +1,116 @@
+"""The stores under test: SQLite lives in the API process; PostgreSQL is a server of its own, started here on a port of 127.0.0.1."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+from keeptrusts.settings import Settings
+from tests.journeys.processes import descendants, free_port
+from tests.store.real_postgres import UNPRIVILEGED, binaries
+
+ENGINES = ("sqlite", "postgres")
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "log_min_messages": "fatal",
+}
+_START_S = 30.0
+
+
+def unavailable(engine: str) -> str:
+    """Why the engine can't be used here; empty when it can."""
+    if engine == "postgres" and "database_url" not in Settings.__struct_fields__:
+        return "this product has no PostgreSQL store"
+    return ""
+
+
+class StoreServer:
+    """A PostgreSQL server as in production: commits are synced. ``kill`` ends it as a crash would; ``start`` lets it recover."""
+
+    def __init__(self, home: Path) -> None:
+        # PostgreSQL does not run as root.
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._home = home
+        self._programs = binaries(home, self._user)
+        self._data = home / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    def create(self) -> None:
+        """Makes the cluster."""
+        if self._user is not None:
+            shutil.chown(self._home, self._user)
+        options = ("--no-sync", "--auth=trust", "--username=postgres", "--locale=C", "--encoding=UTF8")
+        command = [self._programs / "initdb", "-D", self._data, *options]
+        subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=self._home, timeout=120)
+
+    def start(self) -> None:
+        """Starts the server, after a crash or not, and waits until it takes connections."""
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-k", "", *settings]
+        ends = time.monotonic() + _START_S
+        while True:
+            with (self._home / "pg.log").open("ab") as log:
+                self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._home)  # type: ignore[arg-type]
+            while self._process.poll() is None:
+                if self._takes_connections():
+                    return
+                time.sleep(0.02)
+            # What the crashed one left may take a moment to go: its memory is in use until its last child has ended.
+            assert time.monotonic() < ends, (self._home / "pg.log").read_text()[-2000:]
+            time.sleep(0.1)
+
+    def _takes_connections(self) -> bool:
+        pid_file = self._data / "postmaster.pid"
+        with suppress(OSError):
+            lines = pid_file.read_text().splitlines()
+            return self._process is not None and lines[0] == str(self._process.pid) and lines[-1].strip() == "ready"
+        return False
+
+    def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """SIGQUIT breaks everything off at once, SIGINT ends it in good order, SIGKILL is a crash of the server alone."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(60)
+            self._process = None
+
+    def kill(self) -> None:
+        """``kill -9`` of the server's first process; its children notice and end."""
+        self.stop(signal.SIGKILL)
+
+    def freeze(self, frozen: bool) -> None:
+        """Stops the first process and all its children where they are, or lets them go on."""
+        assert self._process is not None
+        for pid in (self._process.pid, *descendants(self._process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def url(self, port: int) -> str:
+        """The address by which the API finds it, directly or through a proxy's port."""
+        return f"postgresql://postgres:none@127.0.0.1:{port}/postgres"
+
+
+@contextmanager
+def store_server(engine: str, directory: Path) -> Iterator[StoreServer | None]:
+    """A running server for the engine, where it needs one; its files are in a directory with a short name."""
+    if engine == "sqlite":
+        yield None
+        return
+    # The server's user must be able to reach it.
+    home = Path(mkdtemp(prefix="kt-pg-"))
+    home.chmod(0o755)
+    server = StoreServer(home)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
