@@ -33,6 +33,7 @@ NO_ROW = frozenset(
         Reason.METHOD_NOT_ALLOWED,
         Reason.NOT_READY,
         Reason.JOURNAL_FAILED,
+        Reason.JOURNAL_FULL,
     }
 )
 """Refused before anybody knows who calls, or when nothing can be written."""
@@ -61,6 +62,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.BUDGET_UNVERIFIABLE: "The API can't be asked for budget, or too many calls wait for it. Nothing was sent.",
     Reason.NOT_READY: "The gateway is starting or stopping, or has not heard from the API for `gateway.max_stale_s`.",
     Reason.JOURNAL_FAILED: "The gateway can't write its journal (disk full, I/O error), so it takes no calls. It needs a restart.",
+    Reason.JOURNAL_FULL: "More of the gateway's journal than `gateway.max_journal_bytes` waits for the API, so it takes no calls. It goes on by itself when the API has taken enough of it.",
     Reason.TARGET_UNAVAILABLE: "The environment lacks the secret of every target that serves this model.",
     Reason.UPSTREAM_ERROR: "The provider failed or could not be reached.",
     Reason.UPSTREAM_TIMEOUT: "The provider was too slow.",

@@ -1,6 +1,7 @@
 """What a crashed gateway left is made whole: one row for each call, no lease left open, no money lost or doubled."""
 
 import asyncio
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -179,7 +180,7 @@ def test_another_gateway_that_was_faster_leaves_nothing_to_do(
     root = tmp_path / "root"
     directory = died_after(root, whole_journal(life))
     control = store_when(life, 10**9)
-    monkeypatch.setattr("keeptrusts.gateway.adoption.abandoned_journals", lambda _: [directory, root / "nod_gone"])
+    monkeypatch.setattr("keeptrusts.gateway.adoption.abandoned_journals", lambda *_: [directory, root / "nod_gone"])
     (directory / RETIRED_MARK).touch()
     assert adopt(loop, root, control) == 0
     assert control.registered == []
@@ -191,8 +192,13 @@ def test_only_the_newest_retired_journals_are_kept(loop: HandLoop, tmp_path: Pat
         directory.mkdir()
         (directory / "lock").touch()
         (directory / RETIRED_MARK).touch()
+        os.utime(directory / RETIRED_MARK, (number, number))
+    (tmp_path / "nod_000" / RETIRED_MARK).touch()
+    (tmp_path / "nod_001" / RETIRED_MARK).touch()
     adopt(loop, tmp_path, FakeControl())
-    assert len(list(tmp_path.iterdir())) == KEEP_RETIRED
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == KEEP_RETIRED
+    assert {"nod_000", "nod_001"} < left, "they were retired last"
 
 
 def test_a_journal_of_many_segments_is_recovered_without_those_that_were_forgotten(

@@ -607,3 +607,35 @@ def test_events_are_one_per_call_in_any_crowd(house: House) -> None:
     assert len({row.call_id for row in house.rows()}) == len(house.rows()) == 30
     assert sum(isinstance(record, Event) for record in house.journaled()) == 30
     house.settled()
+
+
+# A journal that the store does not take
+
+
+def test_a_full_journal_admits_no_call_and_goes_on_by_itself(loop: HandLoop, tmp_path: Path) -> None:
+    house = House(loop, tmp_path, with_rules(max_journal_bytes=300))
+    served = house.call()
+    house.wire.says(reply())
+    assert served.status == 200
+    house.settled()
+
+    house.control.down = True
+    late = house.call()
+    house.wire.says(reply())
+    assert late.status == 200, "what is admitted is finished"
+    rows, wires = len(house.rows()), len(house.board.wires)
+    refused = house.call()
+    assert (refused.status, refused.error["code"]) == (503, "journal_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert not house.node.ready
+    assert (len(house.rows()), len(house.board.wires)) == (rows, wires), "nothing is written, held or sent"
+    assert house.node.treasury.purse.held_nanos() == {}
+
+    house.control.down = False
+    loop.advance(5.0)
+    assert house.node.ready
+    again = house.call()
+    house.wire.says(reply())
+    assert again.status == 200
+    house.settled()
+    house.stop()

@@ -354,3 +354,24 @@ def test_a_write_under_way_is_not_read_before_it_is_whole(tmp_path: Path) -> Non
         assert reader.read(10**6)[0] == whole[:first_end]
     segment.write_bytes(whole)
     assert reader.read(10**6)[0] == whole
+
+
+# What waits
+
+
+def test_what_waits_for_the_store_is_known_to_the_byte(loop: HandLoop, ship: Ship) -> None:
+    """Bytes on disk and not shipped: they rise with each write, fall with each shipment, and come back with a gap."""
+
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in segments(ship.journal.directory))
+
+    ship.write(3)
+    assert ship.journal.unshipped_bytes == on_disk() > 0
+    loop.done(ship.shipper.ship_pending())
+    assert ship.journal.unshipped_bytes == 0
+    before = on_disk()
+    ship.write(2)
+    assert ship.journal.unshipped_bytes == on_disk() - before
+    ship.control.applied.clear()
+    loop.done(ship.shipper.ship_pending())
+    assert ship.journal.unshipped_bytes == 0

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     # the way there
     NOT_READY = "not_ready"
     JOURNAL_FAILED = "journal_failed"
+    JOURNAL_FULL = "journal_full"
     TARGET_UNAVAILABLE = "target_unavailable"
     UPSTREAM_ERROR = "upstream_error"
     UPSTREAM_TIMEOUT = "upstream_timeout"

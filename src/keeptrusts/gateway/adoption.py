@@ -3,6 +3,7 @@ hold and flagged, its leases go back, everything is shipped; then the journal is
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from keeptrusts.gateway.journal import (
     segments,
 )
 from keeptrusts.gateway.link import Link, LinkRefused
-from keeptrusts.gateway.shipper import RecordsGone, Shipper
+from keeptrusts.gateway.shipper import KEEP_S, RecordsGone, Shipper
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -166,8 +167,9 @@ def replay(directory: Path) -> Replay:
     return found
 
 
-def abandoned_journals(root: Path) -> list[Path]:
-    """The journals under ``root`` that are not retired, whoever holds them; of the retired, only the newest are kept.
+def abandoned_journals(root: Path, keep_s: float = KEEP_S) -> list[Path]:
+    """The journals under ``root`` that are not retired, whoever holds them; of the retired, only the newest are kept, and
+    those that were retired within ``keep_s`` seconds.
 
     Other gateways may be doing the same at this moment: what is gone meanwhile is none of ours.
     """
@@ -175,7 +177,8 @@ def abandoned_journals(root: Path) -> list[Path]:
     marks = {directory: _retired_at(directory) for directory in directories}
     retired = sorted((d for d in directories if marks[d] is not None), key=lambda d: marks[d] or 0.0)
     for directory in retired[:-KEEP_RETIRED]:
-        shutil.rmtree(directory, ignore_errors=True)
+        if time.time() - (marks[directory] or 0.0) > keep_s:
+            shutil.rmtree(directory, ignore_errors=True)
     return [directory for directory in directories if marks[directory] is None]
 
 
@@ -187,21 +190,30 @@ def _retired_at(directory: Path) -> float | None:
 
 
 async def adopt_journals(
-    root: Path, registration: Registration, link_for: Callable[[], Link] | None, now_ns: Callable[[], int]
+    root: Path,
+    registration: Registration,
+    link_for: Callable[[], Link] | None,
+    now_ns: Callable[[], int],
+    keep_s: float = KEEP_S,
 ) -> int:
     """Adopts every journal under ``root`` whose node is gone; returns how many. Raises LinkDown when the store is away.
 
     Without a link (a gateway that runs alone) the journals are only completed: they are all the ledger there is.
-    A journal that can't be adopted stays as it is, is named in the log, and does not keep the others.
+    A journal that can't be adopted stays as it is, is named in the log, and does not keep the others. What is shipped stays
+    on disk for ``keep_s`` seconds.
     """
     adopted = 0
-    for directory in abandoned_journals(root):
-        adopted += await _adopt(directory, registration, link_for, now_ns)
+    for directory in abandoned_journals(root, keep_s):
+        adopted += await _adopt(directory, registration, link_for, now_ns, keep_s)
     return adopted
 
 
 async def _adopt(
-    directory: Path, registration: Registration, link_for: Callable[[], Link] | None, now_ns: Callable[[], int]
+    directory: Path,
+    registration: Registration,
+    link_for: Callable[[], Link] | None,
+    now_ns: Callable[[], int],
+    keep_s: float,
 ) -> bool:
     try:
         journal = Journal(directory, directory.name)
@@ -213,7 +225,7 @@ async def _adopt(
             return False
         await _complete(journal, now_ns())
         if link_for is not None and segments(directory):
-            await _ship(journal, registration, link_for())
+            await _ship(journal, registration, link_for(), keep_s)
         (directory / RETIRED_MARK).touch()
     except (DamagedJournal, msgspec.DecodeError) as error:
         log.error("The journal in %s is damaged; it stays as it is, and so do its leases: %s", directory, error)
@@ -243,9 +255,9 @@ async def _complete(journal: Journal, now_ns: int) -> None:
         await journal.written()
 
 
-async def _ship(journal: Journal, registration: Registration, link: Link) -> None:
+async def _ship(journal: Journal, registration: Registration, link: Link, keep_s: float) -> None:
     try:
         await link.register(msgspec.structs.replace(registration, node_id=journal.node_id))
-        await Shipper(journal, link).ship_pending()
+        await Shipper(journal, link, keep_s).ship_pending()
     finally:
         link.close()

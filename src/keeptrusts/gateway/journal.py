@@ -88,6 +88,8 @@ class Journal:
         self.chain = chain
         self.on_written: Callable[[], None] | None = None
         self.opening: Callable[[], list[bytes]] = list
+        self.unshipped_bytes = 0
+        """What is written and not shipped yet; whoever ships lowers it."""
         self._durability = durability
         self._lock = lock_directory(directory)
         self._descriptor = -1
@@ -165,6 +167,7 @@ class Journal:
         while at < len(data):
             at += os.write(self._descriptor, data[at:] if at else data)
         self._segment_bytes += len(data)
+        self.unshipped_bytes += len(data)
         self.chain = chain
         self.next_seq += len(records)
 

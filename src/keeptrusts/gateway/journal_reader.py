@@ -55,6 +55,11 @@ class JournalReader:
                 return
             self.advance()
 
+    def unread_bytes(self) -> int:
+        """How much is on disk after what is dealt with."""
+        rest = [path.stat().st_size for path in self._following()]
+        return sum(rest) + (0 if self._segment is None else self._segment.stat().st_size - self._offset)
+
     def finished_segments(self) -> list[Path]:
         """The segments before the one being read."""
         present = self._segment

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -26,6 +28,7 @@ from keeptrusts.gateway.edition import Edition
 from keeptrusts.gateway.journal import Journal, JournalFailed, machine_boot_id
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
+from keeptrusts.gateway.refusals import full
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
 from keeptrusts.gateway.targets import ready_targets, usable_targets
@@ -34,6 +37,8 @@ log = logging.getLogger("keeptrusts::gateway")
 
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 FINISH_S = 3.0
+FULL_LOGGED_S = 60.0
+"""How often the log says that the journal is full."""
 
 _NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
 _STALE = Refused(
@@ -79,7 +84,12 @@ class Node:
         self.journal.append(self._boot)
         self.treasury = Treasury(self.journal, self._link, _fresh_id, rulebook.min_slice_nanos)
         self.journal.opening = self._opening_records
-        self._shipper = None if self._link is None else Shipper(self.journal, self._link)
+        self._shipper = None
+        self._max_journal_bytes = sys.maxsize
+        if self._link is not None:
+            self._shipper = Shipper(self.journal, self._link, rulebook.journal_retention_s)
+            self._max_journal_bytes = rulebook.max_journal_bytes
+        self._full_logged_at = -math.inf
 
     def edition(self) -> Edition:
         """The edition in force. Raises Refused(NOT_READY) while there is none that may be used."""
@@ -95,7 +105,24 @@ class Node:
     @property
     def ready(self) -> bool:
         """Whether calls are served."""
-        return self._closed is None and self.journal.failure is None
+        return self._closed is None and self.journal.failure is None and not self._full
+
+    @property
+    def _full(self) -> bool:
+        return self.journal.unshipped_bytes > self._max_journal_bytes
+
+    def refuse_if_full(self) -> None:
+        """Raises Refused(JOURNAL_FULL) while more of the journal waits for the store than may."""
+        if self._full:
+            now = self.loop.time()
+            if now - self._full_logged_at > FULL_LOGGED_S:
+                self._full_logged_at = now
+                log.error(
+                    "%d bytes of the journal wait for the control plane, and %d may: no more calls until it has caught up.",
+                    self.journal.unshipped_bytes,
+                    self._max_journal_bytes,
+                )
+            raise full()
 
     def count_unknown(self, refused: Refused) -> None:
         """A call that no known credential made: counted, and given no row, since anybody could fill the ledger with them."""
@@ -111,7 +138,7 @@ class Node:
         the saved snapshot, or waits for one. Raises StartRefused."""
         if self._link is None or self._shipper is None:
             callers = Callers(os.urandom(32), self._rulebook.groups, self._rulebook.model_allowlist)
-            await adopt_journals(self._root, self._registration(), None, time.time_ns)
+            await self._adopt(None)
             self._open(callers, PriceBook())
             return
         try:
@@ -139,11 +166,15 @@ class Node:
     async def _connect(self, link: Link) -> None:
         assert self._link_for is not None
         registered = await link.register(self._registration())
-        await adopt_journals(self._root, self._registration(), self._link_for, time.time_ns)
+        await self._adopt(self._link_for)
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
         self._save(snapshot, registered.key_pepper)
         self._heard_at = self.loop.time()
+
+    async def _adopt(self, link_for: Callable[[], Link] | None) -> None:
+        keep_s = self._rulebook.journal_retention_s
+        await adopt_journals(self._root, self._registration(), link_for, time.time_ns, keep_s)
 
     async def _connect_later(self, link: Link) -> None:
         failures = 0

@@ -31,6 +31,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.BUDGET_UNVERIFIABLE: (503, "service_unavailable"),
     Reason.NOT_READY: (503, "service_unavailable"),
     Reason.JOURNAL_FAILED: (503, "service_unavailable"),
+    Reason.JOURNAL_FULL: (503, "service_unavailable"),
     Reason.TARGET_UNAVAILABLE: (503, "service_unavailable"),
     Reason.UPSTREAM_ERROR: (502, "upstream_error"),
     Reason.UPSTREAM_TIMEOUT: (504, "upstream_error"),
@@ -73,6 +74,14 @@ def unwritten() -> Refused:
     """The journal can't be written, so nothing may be sent and nothing can be told as done. The log says why."""
     return Refused(
         Reason.JOURNAL_FAILED, "This gateway can't record calls now: its operators find the cause in its log."
+    )
+
+
+def full() -> Refused:
+    """Too much of the journal waits for the store: what can't be brought there in time must not grow without bound."""
+    return Refused(
+        Reason.JOURNAL_FULL,
+        "This gateway has recorded as much as it may without the control plane: it goes on when that has caught up.",
     )
 
 

@@ -30,8 +30,9 @@ class RecordsGone(Exception):
 class Shipper:
     """Ships one journal for as long as its node lives; everything written before ``finish`` is shipped by then."""
 
-    def __init__(self, journal: Journal, link: Link) -> None:
+    def __init__(self, journal: Journal, link: Link, keep_s: float = KEEP_S) -> None:
         self._journal = journal
+        self._keep_s = keep_s
         self._link = link
         self._reader = JournalReader(journal.directory)
         self._news = asyncio.Event()
@@ -84,12 +85,14 @@ class Shipper:
                 continue
             self.shipped_seq = max(shipped.last_seq, next_seq - 1)
             self._reader.advance()
+            self._journal.unshipped_bytes -= len(data)
             self._forget_shipped_segments()
 
     def _go_back(self, last_seq: int) -> None:
         log.warning("The store has this journal up to record %d: shipping again from there.", last_seq)
         self._reader.rewind()
         self._reader.skip_to(last_seq)
+        self._journal.unshipped_bytes = self._reader.unread_bytes()
         if self._reader.next_seq > last_seq + 1:
             first = self._reader.next_seq
             self._reader.rewind()
@@ -97,7 +100,7 @@ class Shipper:
 
     def _forget_shipped_segments(self) -> None:
         for segment in self._reader.finished_segments()[:-KEEP_SEGMENTS]:
-            if time.time() - segment.stat().st_mtime > KEEP_S:
+            if time.time() - segment.stat().st_mtime > self._keep_s:
                 segment.unlink(missing_ok=True)
 
     async def finish(self, bound_s: float) -> bool:

@@ -90,4 +90,6 @@ class Rulebook(Struct, frozen=True):
     max_body_bytes: int = 16 * 1024 * 1024
     max_stale_s: int = 300
     durability: Literal["process", "power"] = "process"
+    max_journal_bytes: int = 1024**3
+    journal_retention_s: int = 900
     min_slice_nanos: int = NANOS_PER_USD // 100

@@ -48,6 +48,8 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         max_body_bytes=file.gateway.max_body_bytes,
         max_stale_s=file.gateway.max_stale_s,
         durability=file.gateway.durability,
+        max_journal_bytes=file.gateway.max_journal_bytes,
+        journal_retention_s=file.gateway.journal_retention_s,
     )
 
 

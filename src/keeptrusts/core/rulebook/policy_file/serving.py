@@ -74,3 +74,17 @@ class Gateway(Entry):
     durability: Literal["process", "power"] = Field(
         default="process", description="What the journal outlives: the process, or a power cut too."
     )
+    max_journal_bytes: int = Field(
+        default=1024**3,
+        ge=1024**2,
+        le=1024**5,
+        description="How much of the journal may wait for the API before no more calls are taken.",
+        examples=[1073741824],
+    )
+    journal_retention_s: int = Field(
+        default=900,
+        ge=60,
+        le=31_536_000,
+        description="How long the journal is kept after the API has it. Longer than the age of the oldest backup that may have to be restored.",
+        examples=[86400],
+    )
