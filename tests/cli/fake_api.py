@@ -109,6 +109,8 @@ class FakeApi:
     events: list[dict[str, Any]] = field(default_factory=list)
     models: list[dict[str, Any]] = field(default_factory=list)
     tokens: list[dict[str, Any]] = field(default_factory=list)
+    acts: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
     page_limit: int = 1_000
     fails_with: tuple[int, bytes] | None = None
     asked: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
@@ -122,6 +124,8 @@ class FakeApi:
             ("GET", "/v1/events"): self._events,
             ("GET", "/v1/tokens"): self._tokens,
             ("POST", "/v1/tokens"): self._create,
+            ("GET", "/v1/audit"): lambda query, _: self._page("acts", self.acts, query),
+            ("GET", "/v1/audit/checkpoints"): lambda query, _: self._page("checkpoints", self.checkpoints, query),
         }
         self.asked.append((method, path, query, body))
         if found := re.fullmatch(r"/v1/tokens/(\w+)", path):

@@ -14,6 +14,7 @@ from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.link import Registration
 from keeptrusts.store.books import SqlStore
+from keeptrusts.store.seal import Seal
 
 ID_BYTES = 10
 
@@ -63,6 +64,7 @@ class Control(Struct):
     tools: Tools
     pepper: bytes
     admin_digest: str
+    seal: Seal
     presence: Presence
     bell: Bell
     registrations: dict[str, Registration]

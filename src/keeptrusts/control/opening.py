@@ -18,6 +18,7 @@ from keeptrusts.store.data_dir import ADMIN_TOKEN, DATABASE, PEPPER_BYTES, DataD
 from keeptrusts.store.event_months import make_months
 from keeptrusts.store.migrate import migrate, migrations
 from keeptrusts.store.postgres import PostgresDatabase, open_postgres
+from keeptrusts.store.seal import Seal
 from keeptrusts.store.sqlite import open_sqlite
 
 PEPPER_CHECK = "key_pepper_check"
@@ -59,6 +60,7 @@ async def open_control(
                 tools=Tools(clock or SystemClock()),
                 pepper=pepper,
                 admin_digest=key_digest(pepper, admin_token(directory, api_token)),
+                seal=Seal(directory),
                 presence=Presence(),
                 bell=bell,
                 registrations={},

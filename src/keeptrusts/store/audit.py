@@ -1,8 +1,13 @@
 """SQL of the audit trail: who changed what, when, from what to what. Rows are only ever added."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
+
+FILTERS = ("actor", "action", "subject_id")
+"""Columns by which acts can be chosen."""
 
 
 class Act(Struct, frozen=True):
@@ -49,5 +54,24 @@ class SqlAudit:
             WHERE org_id = $1 AND subject_id = $2 ORDER BY audit_no""",
             self._org,
             subject_id,
+        )
+        return [Act(*row) for row in rows]
+
+    async def latest(
+        self, equals: Mapping[str, str], before: int | None, since_ns: int, until_ns: int, limit: int
+    ) -> list[Act]:
+        """The newest acts first, numbered below ``before`` where given, whose columns (of ``FILTERS``) have these values."""
+        args: list[str | int] = [self._org, 2**63 - 1 if before is None else before, since_ns, until_ns, limit]
+        where = ""
+        for name, value in equals.items():
+            assert name in FILTERS
+            args.append(value)
+            where += f" AND {name} = ${len(args)}"
+        rows = await self._sql.fetch(
+            f"""
+            SELECT audit_no, at_ns, actor, action, subject_id, before, after FROM audit
+            WHERE org_id = $1 AND audit_no < $2 AND at_ns >= $3 AND at_ns < $4{where}
+            ORDER BY audit_no DESC LIMIT $5""",
+            *args,
         )
         return [Act(*row) for row in rows]

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from keeptrusts.store.alerts import SqlAlerts
 from keeptrusts.store.audit import SqlAudit
 from keeptrusts.store.changes import SqlChanges
+from keeptrusts.store.checkpoints import SqlCheckpoints
 from keeptrusts.store.contracts import Connection, Database
+from keeptrusts.store.covered_rows import SqlCoveredRows
 from keeptrusts.store.entries import SqlEntries
 from keeptrusts.store.events import SqlEvents
 from keeptrusts.store.groups import SqlGroups
@@ -39,6 +41,8 @@ class Books:
         self.groups = SqlGroups(connection)
         self.audit = SqlAudit(connection)
         self.inspection = SqlInspection(connection)
+        self.checkpoints = SqlCheckpoints(connection)
+        self.covered_rows = SqlCoveredRows(connection)
         self.meta = SqlMeta(connection)
         self.signs = SqlSigns(connection)
 

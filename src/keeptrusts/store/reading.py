@@ -9,7 +9,24 @@ import apsw
 from keeptrusts.store.books import SqlStore
 from keeptrusts.store.contracts import StoreAway
 from keeptrusts.store.migrate import migrations, must_be_current
+from keeptrusts.store.postgres import open_postgres
 from keeptrusts.store.sqlite import open_sqlite_to_read
+
+
+@asynccontextmanager
+async def ledger_at(place: Path | str) -> AsyncIterator[SqlStore]:
+    """The store in a SQLite file, or at the URL of a PostgreSQL. Raises StoreAway, UnknownSchema, DatabaseUrlInvalid."""
+    if isinstance(place, Path):
+        async with ledger_to_read(place) as store:
+            yield store
+        return
+    database = await open_postgres(place)
+    try:
+        async with database.read() as connection:
+            await must_be_current(connection, migrations("postgres"))
+        yield SqlStore(database)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

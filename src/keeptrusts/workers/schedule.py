@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from keeptrusts.control.context import Control
 from keeptrusts.control.prices import turn
 from keeptrusts.store.contracts import StoreAway
+from keeptrusts.workers.checkpoints import keep_checkpoints, last_checkpoint
 from keeptrusts.workers.seed_prices import seed_prices
 
 TURN_INTERVAL_S = 1.0
@@ -21,13 +22,16 @@ async def running_workers(control: Control) -> AsyncIterator[None]:
     seeded = await seed_prices(control)
     if seeded:
         log.info("Price catalogue: %d versions added.", seeded)
-    turning = asyncio.get_running_loop().create_task(_turn_prices(control))
+    loop = asyncio.get_running_loop()
+    jobs = [loop.create_task(job) for job in (_turn_prices(control), keep_checkpoints(control))]
     try:
         yield
     finally:
-        turning.cancel()
-        with suppress(asyncio.CancelledError):
-            await turning
+        for job in jobs:
+            job.cancel()
+            with suppress(asyncio.CancelledError):
+                await job
+        await last_checkpoint(control)
 
 
 async def _turn_prices(control: Control) -> None:
