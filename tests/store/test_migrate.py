@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from keeptrusts.control.event_rows import call_row
+from keeptrusts.core.audit.statement import Sealed
 from keeptrusts.core.ledger.entry import Entry
 from keeptrusts.store.books import Books
 from keeptrusts.store.migrate import Migration, UnknownSchema, migrate, migrations
@@ -60,7 +61,7 @@ async def test_the_releases_own_migrations_number_from_one_without_a_gap(databas
     assert await migrate(database, ours) == [migration.name for migration in ours]
 
 
-@pytest.mark.parametrize("table", ["event", "ledger_entry", "audit"])
+@pytest.mark.parametrize("table", ["event", "ledger_entry", "audit", "checkpoint", "checkpoint_rows"])
 async def test_facts_are_neither_updated_nor_deleted(database: SqliteDatabase, table: str) -> None:
     """L8: the database itself refuses, whoever asks."""
     await migrate(database, migrations())
@@ -70,6 +71,7 @@ async def test_facts_are_neither_updated_nor_deleted(database: SqliteDatabase, t
         await books.entries.add_all([Entry("wal_1", "settle", 1, 1, "p", None, "n", None, 1)])
         await books.audit.add(1, "admin", "token.create", "tok_1", None, "{}")
         await books.write_new()
+        await books.checkpoints.add(Sealed(1, "{}", ""), {"event": b""})
     for change in (f"UPDATE {table} SET org_id = 'x'", f"DELETE FROM {table}"):
         with pytest.raises(apsw.ConstraintError, match="never"):
             async with database.transaction() as sql:
