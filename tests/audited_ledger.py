@@ -9,7 +9,7 @@ from keeptrusts.control.checkpoints import make_checkpoint
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.inspecting import Witness, inspect
 from keeptrusts.control.opening import open_control
-from keeptrusts.control.wallets import allocate
+from keeptrusts.control.wallets import Allocation, allocate
 from keeptrusts.core.audit.findings import Report
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.money import nanos_from_usd
@@ -40,7 +40,7 @@ async def fill(control: Control, checkpoints: int, calls: int) -> None:
     ]
     for round_number in range(checkpoints):
         team = f"team_{round_number}"
-        await allocate(control, ADMIN, team, nanos_from_usd(BUDGET_USD), "monthly", None)
+        await allocate(control, ADMIN, Allocation("team", team, nanos_from_usd(BUDGET_USD)))
         for node in nodes:
             lease_id = f"lse_{node.terms.node_id}_{round_number}"
             await node.ask(lease_id, 40 * CALL_NANOS, team=team)
