@@ -10,6 +10,7 @@ from keeptrusts.cli.columns import columns
 from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
 from keeptrusts.cli.json_text import json_text
 from keeptrusts.cli.printable import printable
+from keeptrusts.clock import SystemClock
 from keeptrusts.control.examination import examine
 from keeptrusts.core.ledger.invariants.findings import SENTENCES, Verdicts, as_json
 from keeptrusts.settings import default_data_dir
@@ -25,6 +26,9 @@ SAID = {True: "yes", False: "NO", None: "unseen"}
 def verify(
     data_dir: Annotated[Path | None, typer.Option(help="Where the ledger is kept (default ~/.keeptrusts).")] = None,
     database: Annotated[str | None, typer.Option(help="The ledger's database itself, by its file.")] = None,
+    at_rest: Annotated[
+        bool, typer.Option("--at-rest", help="Every gateway has stopped: a lease that is still open breaks L12.")
+    ] = False,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="json is for programs.")] = "table",
 ) -> None:
     """Hold every row of the ledger against the invariants L1 to L12, and name the rows that break one.
@@ -32,7 +36,7 @@ def verify(
     It reads the database itself, whether the API runs or not, and changes nothing.
     Exits with 0 when all hold, 1 when a row breaks one, 2 when the ledger cannot be read.
     """
-    verdicts = asyncio.run(_examined(_file_of(data_dir, database)))
+    verdicts = asyncio.run(_examined(_file_of(data_dir, database), at_rest))
     if form == "json":
         print(json_text(_as_json(verdicts), 2))
     else:
@@ -54,10 +58,10 @@ def _file_of(data_dir: Path | None, database: str | None) -> Path:
     return file
 
 
-async def _examined(file: Path) -> Verdicts:
+async def _examined(file: Path, at_rest: bool) -> Verdicts:
     try:
         async with ledger_to_read(file) as store:
-            return await examine(store)
+            return await examine(store, SystemClock().unix_ns(), at_rest)
     except (StoreAway, UnknownSchema) as trouble:
         raise Failure(f"cannot verify {file}: {trouble}", CANNOT_ASK) from None
 

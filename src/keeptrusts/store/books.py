@@ -59,6 +59,11 @@ class SqlStore:
         self._database = database
         self.on_change: Callable[[int], None] | None = None
 
+    @property
+    def one_writer(self) -> bool:
+        """Whether the engine lets one transaction write at a time, so that row numbers rise in the order of commits."""
+        return not self._database.alone
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Books]:
         """One transaction: everything inside happens, durably, or nothing does. Then ``on_change`` hears of its changes."""

@@ -1,6 +1,7 @@
 """Whether a database still has the schema that its migrations made: tables, indexes, and the triggers that keep facts from
 being changed."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -15,11 +16,41 @@ OWN_TABLE = "schema_migration"
 
 
 class Difference(Struct, frozen=True):
-    """Something of the schema that is not as the migrations made it. ``what`` says how: missing, altered, added."""
+    """Something of the schema that is not as the migrations made it. ``what`` says how: it is missing, altered, added, off."""
 
     kind: str
     name: str
     what: str
+
+
+TRIGGER = re.compile(r"CREATE TRIGGER (\w+)\s+BEFORE \w+ ON (\w+)")
+GUARD = re.compile(r"CREATE FUNCTION (\w+)\(\).*?\$\$(.*?)\$\$", re.DOTALL)
+
+
+async def guards_of_postgres(connection: Connection) -> list[Difference]:
+    """What of the triggers that keep facts from being changed is missing, off or altered in a PostgreSQL database.
+
+    Its catalogue keeps no statement as it was written, so that tables are not compared.
+    """
+    written = "\n".join(migration.sql for migration in migrations("postgres"))
+    rows = await connection.fetch(
+        """
+        SELECT t.tgname::text, c.relname::text, t.tgenabled::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE NOT t.tgisinternal"""
+    )
+    there = {(table, name): enabled for name, table, enabled in rows}
+    found = []
+    for name, table in TRIGGER.findall(written):
+        if (table, name) not in there:
+            found.append(Difference("trigger", name, "is missing"))
+    wanted = {name for name, _ in TRIGGER.findall(written)}
+    off = sorted({name for (_, name), enabled in there.items() if name in wanted and enabled not in ("O", "A")})
+    found += [Difference("trigger", name, "is off") for name in off]
+    sources = dict(await connection.fetch("SELECT proname::text, prosrc FROM pg_proc WHERE prokind = 'f'"))
+    for name, body in GUARD.findall(written):
+        if " ".join(sources.get(name, "").split()) != " ".join(body.split()):
+            found.append(Difference("function", name, "was altered" if name in sources else "is missing"))
+    return found
 
 
 async def differences(connection: Connection) -> list[Difference]:

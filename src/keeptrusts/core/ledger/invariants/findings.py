@@ -92,6 +92,17 @@ class Verdicts:
             notes = self._by_number[number].notes
             notes[what] = notes.get(what, 0) + count
 
+    def include(self, other: "Verdicts") -> None:
+        """What another examination found, of other rows."""
+        for verdict in other.all:
+            into = self._by_number[verdict.invariant]
+            into.checked += verdict.checked
+            into.broken += verdict.broken
+            into.findings += verdict.findings[: FINDINGS_MAX - len(into.findings)]
+            into.whole = into.whole or verdict.whole
+            for what, count in verdict.notes.items():
+                self.note(verdict.invariant, what, count)
+
     def complete(self, *numbers: Number) -> None:
         """Everything that these speak of was looked at."""
         for number in numbers:
@@ -122,18 +133,3 @@ def as_json(verdict: Verdict) -> dict[str, object]:
         ],
         "notes": verdict.notes,
     }
-
-
-def merged(parts: Iterable[Verdicts]) -> Verdicts:
-    """Several examinations of different rows as one. An invariant is whole if it is in any of them."""
-    whole = Verdicts()
-    for part in parts:
-        for verdict in part.all:
-            into = whole[verdict.invariant]
-            into.checked += verdict.checked
-            into.broken += verdict.broken
-            into.findings += verdict.findings[: FINDINGS_MAX - len(into.findings)]
-            into.whole = into.whole or verdict.whole
-            for what, count in verdict.notes.items():
-                whole.note(verdict.invariant, what, count)
-    return whole
