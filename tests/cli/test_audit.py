@@ -121,6 +121,22 @@ def test_a_directory_without_a_ledger(kt: Kt) -> None:
     assert kt("audit", "verify").err.startswith("kt: no ledger at ")
 
 
+def test_one_event_is_proven_to_somebody_else(kt: Kt, home: Path, tmp_path: Path) -> None:
+    keys, file = home / "audit-keys.pub", tmp_path / "proof.json"
+    ran = kt("audit", "prove", "--event", "call_node_a_1_1")
+    assert (ran.code, ran.err) == (0, "")
+    file.write_text(ran.out)
+    ran = kt("audit", "check", str(file), "--public-key", str(keys))
+    assert (ran.code, ran.out.split(" of ")[1]) == (0, "checkpoint 2, as it was signed\n")
+    file.write_text(file.read_text().replace("team_1", "team_2"))
+    ran = kt("audit", "check", str(file), "--public-key", str(keys))
+    assert (ran.code, "not one that was signed" in ran.out) == (1, True)
+    file.write_text("[]")
+    assert kt("audit", "check", str(file), "--public-key", str(keys)).code == 2
+    assert kt("audit", "check", str(tmp_path / "nowhere"), "--public-key", str(keys)).code == 2
+    assert kt("audit", "prove", "--event", "evt_x").err == "kt: there is no event 'evt_x'\n"
+
+
 def test_acts_and_checkpoints_are_listed(kt: Kt, at: FakeApi) -> None:
     at.acts = [
         {

@@ -60,6 +60,24 @@ async def test_new_rows_wait_for_the_next_one(control: Control, tmp_path: Path) 
     assert (await inspected(tmp_path / "data")).uncovered["event"] == 0
 
 
+async def test_a_ledger_built_anew_from_the_journals_has_the_same_root_of_calls(
+    control: Control, tmp_path: Path
+) -> None:
+    """F8: the journals arrive in another order, and rows are numbered anew."""
+    nodes = [LedgerNode(control.store, control.tools, name) for name in ("node_b", "node_a")]
+    for call in range(3):
+        for node in nodes:
+            await node.settle(f"call_{node.terms.node_id}_{call}", None, 5 + call)
+    assert (made := await make_checkpoint(control)) is not None
+    async with audited(tmp_path / "anew") as anew:
+        for node in sorted(nodes, key=lambda node: node.terms.node_id):
+            node.store = anew.store
+            await node.ship_groups(node.groups)
+        assert (again := await make_checkpoint(anew)) is not None
+    assert again.statement.calls == made.statement.calls
+    assert again.statement.root != made.statement.root
+
+
 async def test_many_rows_make_many_checkpoints(
     control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

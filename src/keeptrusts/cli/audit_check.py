@@ -1,13 +1,20 @@
 """What `kt audit verify` was asked to hold a ledger against: which database, whose keys, which witnesses; and the check itself."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from keeptrusts.cli.failure import CANNOT_ASK, Failure
+import msgspec
+
+from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
 from keeptrusts.control.inspecting import Witness, inspect
+from keeptrusts.control.proving import prove_event
 from keeptrusts.core.audit.findings import Report
+from keeptrusts.core.audit.proof import Proof, faults
+from keeptrusts.store.books import SqlStore
 from keeptrusts.store.contracts import StoreAway
 from keeptrusts.store.data_dir import DATABASE
 from keeptrusts.store.migrate import UnknownSchema
@@ -16,6 +23,7 @@ from keeptrusts.store.reading import ledger_at
 from keeptrusts.store.seal import PUBLIC_KEYS, WITNESS, read_witness
 
 KEY = re.compile(r"[0-9a-f]{64}")
+PROOF_BYTES_MAX = 16 * 1024 * 1024
 SEEN = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 
 
@@ -57,9 +65,39 @@ def asked_check(home: Path, database: str | None, public_key: Path | None, witne
 
 async def run_check(check: Check) -> Report:
     """Holds the ledger against it. Raises Failure when the database can't be read."""
+    async with _opened(check) as store:
+        return await inspect(store, check.trusted, check.witnesses)
+
+
+async def proof_of(home: Path, database: str | None, event_id: str) -> dict[str, Any]:
+    """The proof of one event, as JSON has it. Raises Failure when there is none."""
+    check = asked_check(home, database, None, ())
+    async with _opened(check) as store:
+        proof = await prove_event(store, event_id)
+    if isinstance(proof, str):
+        raise Failure(proof, SAID_NO)
+    found: dict[str, Any] = msgspec.to_builtins(proof)
+    return found
+
+
+def faults_of_proof(file: Path, public_key: Path) -> tuple[Proof, list[str]]:
+    """The proof in a file, and why it does not hold. Raises Failure when there is none to be read."""
+    trusted = _keys(public_key)
+    try:
+        with file.open("rb") as opened:
+            proof = msgspec.json.decode(opened.read(PROOF_BYTES_MAX), type=Proof)
+    except OSError as trouble:
+        raise Failure(f"cannot read {file}: {trouble.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
+        raise Failure(f"{file} holds no proof: {trouble}") from None
+    return proof, faults(proof, trusted)
+
+
+@asynccontextmanager
+async def _opened(check: Check) -> AsyncIterator[SqlStore]:
     try:
         async with ledger_at(check.place) as store:
-            return await inspect(store, check.trusted, check.witnesses)
+            yield store
     except (StoreAway, UnknownSchema, DatabaseUrlInvalid) as trouble:
         raise Failure(f"cannot verify {check.shown}: {trouble}", CANNOT_ASK) from None
 

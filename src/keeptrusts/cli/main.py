@@ -31,7 +31,7 @@ COMMANDS: dict[str, Command] = {
     "tokens": Command("gateway keys", ("create", "list", "revoke")),
     "wallets": Command("teams' budgets", ("allocate", "balance")),
     "ledger": Command("the books themselves", ("verify",)),
-    "audit": Command("who changed what, and what of it is proven", ("list", "checkpoints", "verify")),
+    "audit": Command("who changed what, and what of it is proven", ("list", "checkpoints", "verify", "prove", "check")),
 }
 
 ENDING = """

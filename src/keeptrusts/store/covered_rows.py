@@ -35,6 +35,13 @@ class SqlCoveredRows:
         rows = await self._sql.fetch(f"SELECT COUNT(*) {_in_span(table)}", self._org, *span)
         return int(rows[0][0])
 
+    async def number_of_event(self, event_id: str) -> int | None:
+        """The number of the event with this id."""
+        rows = await self._sql.fetch(
+            "SELECT event_no FROM event WHERE org_id = $1 AND event_id = $2 LIMIT 1", self._org, event_id
+        )
+        return int(rows[0][0]) if rows else None
+
     async def strangers(self, table: CoveredTable, limit: int) -> list[int]:
         """Numbers of rows that belong to another organization; there is only one so far."""
         rows = await self._sql.fetch(

@@ -18,6 +18,10 @@ from keeptrusts.settings import default_data_dir
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Who changed what, and what of it is proven.")
 
 Form = Annotated[Literal["table", "json"], typer.Option("--format")]
+Database = Annotated[
+    str | None, typer.Option(help="The ledger: a file, or postgresql://... (default: ledger.db of --data-dir).")
+]
+Home = Annotated[Path | None, typer.Option(help="Where the API keeps its files (default ~/.keeptrusts).")]
 Last = Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")]
 
 
@@ -56,9 +60,7 @@ def checkpoints(last: Last = 20, form: Form = "table") -> None:
 
 @app.command()
 def verify(
-    database: Annotated[
-        str | None, typer.Option(help="The ledger: a file, or postgresql://... (default: ledger.db of --data-dir).")
-    ] = None,
+    database: Database = None,
     public_key: Annotated[
         Path | None, typer.Option(help="Public keys to trust, one a line (default: audit-keys.pub of --data-dir).")
     ] = None,
@@ -84,6 +86,35 @@ def verify(
     report = asyncio.run(run_check(check))
     print(json_text(as_json(check, report), 2) if form == "json" else "\n".join(lines(check, report)))
     raise typer.Exit(0 if report.proven else SAID_NO)
+
+
+@app.command()
+def prove(
+    event: Annotated[str, typer.Option(help="The event's id, as `kt events list` shows it.")],
+    database: Database = None,
+    data_dir: Home = None,
+) -> None:
+    """Print a proof that one event is in the ledger as it was signed: for somebody who may not see the others."""
+    from keeptrusts.cli.audit_check import proof_of
+
+    home = (data_dir or default_data_dir(Path.home())).expanduser()
+    print(json_text(asyncio.run(proof_of(home, database, event)), 2))
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="What `kt audit prove` printed.")],
+    public_key: Annotated[Path, typer.Option(help="Public keys to trust, one a line, as in audit-keys.pub.")],
+) -> None:
+    """Check such a proof, with nothing but the public key. Exits with 0 when it holds, 1 when it does not."""
+    from keeptrusts.cli.audit_check import faults_of_proof
+
+    proof, faults = faults_of_proof(file, public_key)
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise typer.Exit(SAID_NO)
+    print(f"{printable(proof.row_id)} is row {proof.number} of checkpoint {proof.checkpoint}, as it was signed")
 
 
 def _newest(path: str, rows: str, last: int, query: Mapping[str, object]) -> list[dict[str, Any]]:
