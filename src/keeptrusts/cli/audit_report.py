@@ -16,12 +16,13 @@ def lines(check: Check, report: Report) -> list[str]:
     if report.offence_count > len(report.offences):
         told.append(f"... and {report.offence_count - len(report.offences)} more")
     covered = ", ".join(f"{count} {WORDS[name]}" for name, count in report.covered.items())
-    told.append(f"{check.shown}: {report.checkpoints} checkpoints over {covered}")
+    told.append(f"{check.shown}: {report.checkpoints} checkpoint{'s' * (report.checkpoints != 1)} over {covered}")
     uncovered = sum(report.uncovered.values())
     if uncovered:
         told.append(f"not yet covered: {uncovered} rows, which came after the last checkpoint")
-    if report.latest is not None:
-        told.append(f"latest: {report.latest}:{report.latest_hash}")
+    if report.latest is None:
+        return [*told, _verdict(report)]
+    told.append(f"latest: {report.latest}:{report.latest_hash}")
     if report.pinned:
         told.append(f"signed by keys of {check.keys_from}")
     else:
