@@ -15,6 +15,16 @@ Exit codes: 0 done, 1 the answer is no, 2 wrong usage or nobody to ask."""
 ENVIRONMENT = (
     ("`KEEPTRUSTS_API_URL`", "Where the API answers.", f"`{'http://localhost:8080'}`"),
     ("`KEEPTRUSTS_API_TOKEN`", "The token to call it with.", "The admin token that `kt up` keeps in `~/.keeptrusts`."),
+    (
+        "`KEEPTRUSTS_DATABASE_URL`",
+        "`kt up`, `kt api run`: the PostgreSQL that keeps the ledger.",
+        "SQLite in the data directory.",
+    ),
+    (
+        "`KEEPTRUSTS_KEY_PEPPER`",
+        "The same: what keys are hashed with, in hexadecimal.",
+        "The data directory's `key-pepper`.",
+    ),
 )
 
 
