@@ -7,7 +7,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from keeptrusts.api.access import Permission
-from keeptrusts.api.resources import audit, events, gateway, health, model_pricing, tokens, wallets
+from keeptrusts.api.resources import audit, events, gateway, health, ledger, metrics, model_pricing, tokens, wallets
 
 
 class Route(Struct, frozen=True):
@@ -45,6 +45,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/events", events.list_events, "operate", events.EventPage, documented=events.DOCUMENTED),
     Route("GET", "/v1/audit", audit.list_acts, "operate", audit.ActPage),
     Route("GET", "/v1/audit/checkpoints", audit.list_checkpoints, "operate", audit.CheckpointPage),
+    Route("GET", "/v1/ledger/health", ledger.health, "operate", ledger.LedgerHealth),
+    Route("GET", "/metrics", metrics.metrics, "operate"),
     Route("POST", "/v1/gateway/register", gateway.register, "operate"),
     Route("GET", "/v1/gateway/snapshot", gateway.snapshot, "machine"),
     Route("POST", "/v1/gateway/heartbeat", gateway.heartbeat, "machine"),

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from keeptrusts.clock import NANOS_PER_MS, Clock, instant_at
 from keeptrusts.control.bell import Bell
+from keeptrusts.control.ledger_watch import LedgerWatch
 from keeptrusts.control.presence import Presence
 from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.alerts import Threshold
@@ -67,5 +68,6 @@ class Control(Struct):
     seal: Seal
     presence: Presence
     bell: Bell
+    watch: LedgerWatch
     registrations: dict[str, Registration]
     """Nodes that spoke lately, by id: a registration never changes once it is made."""

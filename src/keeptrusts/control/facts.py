@@ -62,10 +62,11 @@ class Facts:
 
     def _hold(self, page: list[CallRow], known: Known) -> None:
         verdicts, billed = self.verdicts, self.billed
+        # Rule by rule rather than call by call: it costs fewer generators, and this is most of an examination.
+        for _, rule in calls.RULES:
+            verdicts.find(finding for call in page for finding in rule(call, known))
+        verdicts.find(finding for call in page for finding in self.order.add(call))
         for call in page:
-            for _, rule in calls.RULES:
-                verdicts.find(rule(call, known))
-            verdicts.find(self.order.add(call))
             for number, what, count in calls.notes(call):
                 verdicts.note(number, what, count)
             for attempt in call.attempts or ():

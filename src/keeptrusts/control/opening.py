@@ -9,6 +9,7 @@ from pathlib import Path
 from keeptrusts.clock import Clock, SystemClock
 from keeptrusts.control.bell import Bell
 from keeptrusts.control.context import Control, Tools
+from keeptrusts.control.ledger_watch import LedgerWatch
 from keeptrusts.control.neighbours import keeping_in_touch
 from keeptrusts.control.presence import Presence
 from keeptrusts.core.identity.gateway_key import ACCESS_PREFIX, SECRET_BYTES, issue_key, key_digest
@@ -63,6 +64,7 @@ async def open_control(
                 seal=Seal(directory),
                 presence=Presence(),
                 bell=bell,
+                watch=LedgerWatch(),
                 registrations={},
             )
             if isinstance(database, PostgresDatabase):

@@ -99,10 +99,8 @@ class SqlInspection:
 
     async def prices(self, versions: Collection[str]) -> dict[str, Price]:
         """These price versions, by id."""
-        return {
-            version: decode_price(body)
-            for version, body in await self._named("SELECT price_id, body FROM price", "price_id", versions)
-        }
+        found = await self._named("SELECT price_id, body FROM price", "price_id", versions)
+        return {version: price for version, body in found if (price := _price(body)) is not None}
 
     async def lease_holders(self, lease_ids: Collection[str]) -> dict[str, tuple[str, int]]:
         """The node of each of these leases, and what it was granted; only of leases that debit a wallet period."""
@@ -212,9 +210,7 @@ class SqlInspection:
     async def nodes(self) -> dict[str, NodeRow]:
         """All nodes, by id."""
         rows = await self._sql.fetch("SELECT node_id, state, registration FROM node WHERE org_id = $1", self._org)
-        return {
-            node_id: NodeRow(node_id, state, decode_terms(terms).wallet_enforcement) for node_id, state, terms in rows
-        }
+        return {node_id: NodeRow(node_id, state, _bound_by_wallets(terms)) for node_id, state, terms in rows}
 
     async def journals(self) -> list[JournalRow]:
         """How far each journal is applied."""
@@ -235,9 +231,61 @@ class SqlInspection:
         )
         return [(node_id, int(seq), last_seq) for node_id, seq, last_seq in rows]
 
+    async def current_accounts(self, now_ms: int, limit: int) -> list[tuple[str, AccountRow]]:
+        """The wallet periods of this moment, each after its wallet's name (``team:team_a``), those used most first."""
+        rows = await self._sql.fetch(
+            """
+            SELECT w.scope, w.scope_id, p.wallet_id, p.kind, p.start_ms, p.end_ms, p.budget_nanos, p.posted_nanos,
+                p.leased_nanos, p.suspense_nanos, p.overrun_nanos, p.unleased_nanos, p.carried_nanos,
+                p.carried_out_nanos, p.approved_nanos
+            FROM wallet_period p JOIN wallet w ON w.org_id = p.org_id AND w.wallet_id = p.wallet_id
+            WHERE p.org_id = $1 AND p.start_ms <= $2 AND p.end_ms > $2
+            ORDER BY p.posted_nanos + p.leased_nanos DESC, p.wallet_id, p.kind LIMIT $3""",
+            self._org,
+            now_ms,
+            limit,
+        )
+        return [(f"{scope}:{scope_id}", AccountRow(*row)) for scope, scope_id, *row in rows]
+
+    async def open_leases(self) -> tuple[int, int]:
+        """How many leases are open, and of how many some is in suspense."""
+        rows = await self._sql.fetch(
+            """
+            SELECT COUNT(CASE WHEN closed = 0 THEN 1 END), COUNT(CASE WHEN suspended_nanos > resolved_nanos THEN 1 END)
+            FROM lease WHERE org_id = $1 AND (closed = 0 OR suspended_nanos > resolved_nanos)""",
+            self._org,
+        )
+        return int(rows[0][0]), int(rows[0][1])
+
+    async def last_event(self) -> int:
+        """The number of the newest event, 0 before the first: as many as there are."""
+        rows = await self._sql.fetch("SELECT MAX(event_no) FROM event WHERE org_id = $1", self._org)
+        return int(rows[0][0] or 0)
+
+    async def quarantined(self) -> int:
+        """How many records are in quarantine."""
+        rows = await self._sql.fetch("SELECT COUNT(*) FROM quarantine WHERE org_id = $1", self._org)
+        return int(rows[0][0])
+
     async def tickets(self) -> dict[str, int]:
         """How many cost tickets are in each state."""
         rows = await self._sql.fetch(
             "SELECT status, COUNT(*) FROM cost_ticket WHERE org_id = $1 GROUP BY status", self._org
         )
         return {status: int(count) for status, count in rows}
+
+
+def _price(body: str) -> Price | None:
+    """A price as it is kept; None when it can't be read, which is as good as gone."""
+    try:
+        return decode_price(body)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+def _bound_by_wallets(registration: str) -> bool:
+    """Whether wallets bind a node; one whose registration can't be read is not excused."""
+    try:
+        return decode_terms(registration).wallet_enforcement
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return True
