@@ -17,6 +17,7 @@ from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
 PERIOD = timedelta(30)
+HEARTBEAT_WAIT_S = 1.0
 MINI = Price("prc_mini", "openai", "gpt-4o-mini", Rates(150_000, 600_000), max_output_tokens=16_384)
 BIG = Price("prc_big", "openai", "gpt-4o", Rates(2_500_000, 10_000_000), max_output_tokens=16_384)
 
@@ -209,7 +210,11 @@ class FakeLink:
     async def changes(self, heartbeat: Heartbeat) -> Changes:
         self._check()
         if self._control.seq == heartbeat.seen_seq:
-            await self._control.news.wait()
+            try:
+                await asyncio.wait_for(self._control.news.wait(), HEARTBEAT_WAIT_S)
+            except TimeoutError:
+                self._check()
+                return Changes(heartbeat.seen_seq)
             self._check()
         self._control.news.clear()
         return self._control.changes_due

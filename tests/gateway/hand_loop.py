@@ -45,6 +45,10 @@ class HandLoop(asyncio.SelectorEventLoop):
         self._now = until
         self.turn()
 
+    def stall(self, by_s: float) -> None:
+        """So much time passes while nothing runs, as for a process that is stopped or starved."""
+        self._now += by_s
+
     def do(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Starts ``work`` and runs it as far as it goes without time passing."""
         task = self.create_task(work)

@@ -151,9 +151,9 @@ class Program:
         self._process.kill()
         self._process.wait(STOP_S)
 
-    def send_kill(self) -> None:
-        """``kill -9``, without waiting for its end: for several that have to die in one moment."""
-        self._process.kill()
+    def send(self, number: signal.Signals) -> None:
+        """This signal, without waiting for what it does."""
+        self._process.send_signal(number)
 
     def kill_all(self) -> None:
         """``kill -9`` of whatever is left of it and of what it has started in its session."""

@@ -70,8 +70,8 @@ class StoreServer:
     def _takes_connections(self) -> bool:
         pid_file = self._data / "postmaster.pid"
         with suppress(OSError):
-            lines = pid_file.read_text().splitlines()
-            return self._process is not None and lines[0] == str(self._process.pid) and lines[-1].strip() == "ready"
+            words = pid_file.read_text().split()
+            return self._process is not None and words[:1] == [str(self._process.pid)] and words[-1] == "ready"
         return False
 
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:

@@ -26,6 +26,7 @@ class Load:
         prompts: Sequence[str] = PROMPTS,
         seed: int = 0,
         pause_s: float = 0.0,
+        ports: Sequence[int] = (),
     ) -> None:
         self._site = site
         self._account = account
@@ -33,6 +34,7 @@ class Load:
         self._calls_max = calls_max
         self._prompts = prompts
         self._pause_s = pause_s
+        self._ports = ports or site.ports
         self._draw = random.Random(seed)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -81,7 +83,7 @@ class Load:
         request_id = account.next_id()
         prompt, stream = self._draw.choice(self._prompts), self._draw.random() < 0.5
         request = call_bytes(account, request_id, prompt, stream=stream)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._draw.choice(self._site.ports))
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._draw.choice(self._ports))
         try:
             writer.write(request)
             answer = parse_answer(await reader.read(-1))

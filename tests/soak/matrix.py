@@ -1,12 +1,13 @@
 """The fault matrix: every scenario, in one list, and the rows for which there is nothing to inject."""
 
-from tests.soak.faults import f01_cap_race, f02_kill, f09_ambiguity
+from tests.soak.faults import f01_cap_race, f02_kill, f06_outage, f09_ambiguity
 from tests.soak.scenario import Scenario
 from tests.soak.trial import Line
 
 SCENARIOS: tuple[Scenario, ...] = (
     *f01_cap_race.SCENARIOS,
     *f02_kill.SCENARIOS,
+    *f06_outage.SCENARIOS,
     *f09_ambiguity.SCENARIOS,
 )
 

@@ -77,7 +77,7 @@ class Gateway:
         return True
 
     def signal(self, number: signal.Signals) -> None:
-        os.kill(self.program.pid, number)
+        self.program.send(number)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 USED_AT_LEAST = 0.99
@@ -34,6 +34,10 @@ class Trial:
         """Whether nothing at all was wrong."""
         exact = not (self.overspend_nanos or self.rows_lost or self.rows_doubled or self.holds_left_nanos)
         return exact and not self.problems and (self.used is None or self.used >= USED_AT_LEAST)
+
+    def after(self, recovery_s: float) -> "Trial":
+        """The same with this time of recovery."""
+        return replace(self, recovery_s=recovery_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,9 @@ class Node:
 
     def edition(self) -> Edition:
         """The edition in force. Raises Refused(NOT_READY) while there is none that may be used."""
+        if self._closed is None and self._link is not None:
+            # Here too: after the process was stopped or starved for long, calls may be first at the door.
+            self._close_if_stale()
         if self._closed is not None:
             raise self._closed.again()
         assert self._edition is not None
@@ -167,10 +170,11 @@ class Node:
         assert self._link_for is not None
         registered = await link.register(self._registration())
         await self._adopt(self._link_for)
+        asked_at = self.loop.time()
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
         self._save(snapshot, registered.key_pepper)
-        self._heard_at = self.loop.time()
+        self._heard_at = asked_at
 
     async def _adopt(self, link_for: Callable[[], Link] | None) -> None:
         keep_s = self._rulebook.journal_retention_s
@@ -215,15 +219,17 @@ class Node:
     async def _keep_current(self, link: Link) -> None:
         failures = 0
         while True:
+            # An answer is no older than its question; when it is read says nothing of its age.
+            asked_at = self.loop.time()
             try:
                 changes = await link.changes(Heartbeat(self._seen_seq, self.treasury.purse.held_nanos()))
-                self._heard_at = self.loop.time()
+                self._heard_at = asked_at
                 failures = 0
                 if changes.resync:
                     await self._connect(link)
                 else:
                     self._apply(changes)
-                if self._closed is _STALE:
+                if self._closed is _STALE and not self._stale:
                     self._closed = None
             except LinkDown as error:
                 if failures == 0:
@@ -261,8 +267,12 @@ class Node:
         if edition is not None and name.partition(":")[0] in FURTHER and name not in edition.budgeted:
             self._edition = edition.with_budgeted(edition.budgeted | {name})
 
+    @property
+    def _stale(self) -> bool:
+        return self.loop.time() - self._heard_at > self._rulebook.max_stale_s
+
     def _close_if_stale(self) -> None:
-        if self._closed is None and self.loop.time() - self._heard_at > self._rulebook.max_stale_s:
+        if self._closed is None and self._stale:
             log.error("Nothing heard from the control plane for %d s: no longer serving.", self._rulebook.max_stale_s)
             self._closed = _STALE
 

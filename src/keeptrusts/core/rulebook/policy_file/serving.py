@@ -69,7 +69,11 @@ class Gateway(Entry):
         default=1_000, ge=1, le=10_000_000, description="Taken for a call that asks for no max_tokens.", examples=[1000]
     )
     max_stale_s: int = Field(
-        default=300, ge=1, le=86_400, description="How old the control plane's rules may be.", examples=[300]
+        default=300,
+        ge=3,
+        le=86_400,
+        description="How old the control plane's rules may be, of which a gateway hears once a second.",
+        examples=[300],
     )
     durability: Literal["process", "power"] = Field(
         default="process", description="What the journal outlives: the process, or a power cut too."
