@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from keeptrusts.api.access import Permission
 from keeptrusts.api.resources import audit, events, gateway, health, ledger, metrics, model_pricing, tokens, wallets
+from keeptrusts.api.resources import audit, events, gateway, health, model_pricing, tokens, wallets
+from keeptrusts.api.resources import cost_tickets, events, gateway, health, model_pricing, tokens, wallets
 
 
 class Route(Struct, frozen=True):
@@ -40,6 +42,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/wallets/{wallet_id}/close", wallets.close, "operate", wallets.WalletShape),
     Route("GET", "/v1/wallets/balance", wallets.balance, "operate", wallets.BalanceShape),
     Route("GET", "/v1/wallets/transactions", wallets.transactions, "operate", wallets.TransactionPage),
+    Route("GET", "/v1/cost-tickets", cost_tickets.list_tickets, "operate", cost_tickets.TicketPage),
+    Route("GET", "/v1/cost-tickets/{ticket_id}", cost_tickets.get, "operate", cost_tickets.TicketShape),
+    Route("POST", "/v1/cost-tickets/{ticket_id}/approve", cost_tickets.approve, "operate", cost_tickets.TicketShape),
+    Route("POST", "/v1/cost-tickets/{ticket_id}/deny", cost_tickets.deny, "operate", cost_tickets.TicketShape),
     Route("POST", "/v1/model-pricing", model_pricing.post, "operate", model_pricing.PriceAnswer, 201),
     Route("GET", "/v1/model-pricing", model_pricing.list_prices, "operate", list[model_pricing.PriceAnswer]),
     Route("GET", "/v1/events", events.list_events, "operate", events.EventPage, documented=events.DOCUMENTED),
@@ -51,5 +57,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/gateway/snapshot", gateway.snapshot, "machine"),
     Route("POST", "/v1/gateway/heartbeat", gateway.heartbeat, "machine"),
     Route("POST", "/v1/gateway/leases", gateway.grant, "machine"),
+    Route("POST", "/v1/gateway/tickets", gateway.ticket, "machine"),
+    Route("POST", "/v1/gateway/tickets/leave", gateway.leave_ticket, "machine"),
     Route("POST", "/v1/gateway/batches", gateway.ship, "machine"),
 )

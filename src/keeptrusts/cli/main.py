@@ -29,7 +29,11 @@ COMMANDS: dict[str, Command] = {
     "spend": Command("what teams spent, and what is left"),
     "events": Command("calls as they were recorded", ("tail", "list")),
     "tokens": Command("gateway keys", ("create", "list", "revoke")),
-    "wallets": Command("teams' budgets", ("allocate", "balance")),
+    "wallets": Command(
+        "budgets",
+        ("allocate", "balance", "tree", "credit", "transfer", "reclaim", "freeze", "unfreeze", "close"),
+    ),
+    "tickets": Command("calls that wait for an approver", ("list", "approve", "deny")),
     "ledger": Command("the books themselves", ("verify",)),
     "audit": Command("who changed what, and what of it is proven", ("list", "checkpoints", "verify", "prove", "check")),
 }

@@ -13,9 +13,10 @@ The rules, in the order in which they decide:
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from keeptrusts.core.money import nanos_from_usd, share_percent
+from keeptrusts.cli.failure import Failure
+from keeptrusts.core.money import BadAmount, nanos_from_usd, share_percent
 
 CENT = Decimal("0.01")
 PLACES_MIN = 2
@@ -100,3 +101,16 @@ def _share(budget: Decimal, spent: Decimal) -> str:
 def _places_of_percent(part: int, whole: int) -> int:
     """Decimals that show two significant digits of a share below 0.001 %."""
     return SIGNIFICANT_DIGITS - 1 - share_percent(part, whole, PERCENT_PLACES_MAX).adjusted()
+
+
+def amount_usd(option: str, text: str) -> Decimal:
+    """The amount that a person typed after ``option``. Raises Failure for one that the ledger can't hold."""
+    try:
+        amount = Decimal(text)
+        nanos_from_usd(amount)
+    except (InvalidOperation, BadAmount) as trouble:
+        said = trouble if isinstance(trouble, BadAmount) else f"{text!r} is not a number"
+        raise Failure(f"{option}: {said}; write USD as 500 or 0.01") from None
+    if amount < 0:
+        raise Failure(f"{option}: an amount is at least 0, not {text}")
+    return amount

@@ -1,4 +1,4 @@
-"""A team's wallet as the API answers it, read into a value, and how a team that a person named is found among them."""
+"""A wallet as the API answers it, read into a value; how a team that a person named is found among them; the tree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ TEAMS_NAMED_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """One wallet in its current period. ``start`` and ``end`` bound it half-open; amounts are USD, exact."""
+    """One wallet in its current period. ``start`` and ``end`` bound it half-open; amounts are USD, exact.
+
+    ``team_id`` is the scope's id, whatever the scope.
+    """
 
     team: str
     team_id: str
@@ -26,6 +29,10 @@ class Wallet:
     spent: Decimal
     reserved: Decimal
     available: Decimal
+    scope: str = "team"
+    wallet_id: str = ""
+    parent: str | None = None
+    state: str = "active"
 
     @property
     def first_day(self) -> date:
@@ -51,6 +58,10 @@ def read_wallet(answer: Any) -> Wallet:
             spent=Decimal(answer["spent"]),
             reserved=Decimal(answer["reserved"]),
             available=Decimal(answer["available"]),
+            scope=printable(answer.get("scope", "team")),
+            wallet_id=answer.get("wallet_id", ""),
+            parent=answer.get("parent"),
+            state=printable(answer.get("state", "active")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
         raise Unreachable(
@@ -60,8 +71,32 @@ def read_wallet(answer: Any) -> Wallet:
 
 def list_wallets(api: Api) -> list[Wallet]:
     """Every team's wallet, by team name."""
-    wallets = [read_wallet(row) for page in api.pages("wallets", "data") for row in page]
+    wallets = [wallet for wallet in every_wallet(api) if wallet.scope == "team"]
     return sorted(wallets, key=lambda wallet: (wallet.team, wallet.team_id, wallet.start))
+
+
+def every_wallet(api: Api) -> list[Wallet]:
+    """Every wallet of every scope."""
+    return [read_wallet(row) for page in api.pages("wallets", "data") for row in page]
+
+
+def in_tree(wallets: Sequence[Wallet]) -> list[tuple[int, Wallet]]:
+    """Each wallet after the one that it draws on, with how deep it stands; those that draw on nothing first of all."""
+    known = {wallet.wallet_id for wallet in wallets}
+    below: dict[str | None, list[Wallet]] = {}
+    for wallet in sorted(wallets, key=lambda it: (it.scope, it.team_id, it.start)):
+        below.setdefault(wallet.parent if wallet.parent in known else None, []).append(wallet)
+    found: list[tuple[int, Wallet]] = []
+
+    def add(parent: str | None, depth: int) -> None:
+        for wallet in below.get(parent, ()):
+            first = all(wallet.wallet_id != other.wallet_id for _, other in found)
+            found.append((depth, wallet))
+            if first:
+                add(wallet.wallet_id, depth + 1)
+
+    add(None, 0)
+    return found
 
 
 def all_wallets(api: Api) -> list[Wallet]:

@@ -132,5 +132,6 @@ async def _told(
             wallet = await books.wallets.by_id(change.subject_id)
             if wallet is not None:
                 wallets[change.subject_id] = WalletChange(wallet.wallet_id, wallet.name, change.version, recall)
+    decided = tuple(dict.fromkeys(change.subject_id for change in news if change.kind == "ticket"))
     last_seq = news[-1].seq if news else seen_seq
-    return Changes(last_seq, tuple(keys), tuple(prices), tuple(wallets.values()))
+    return Changes(last_seq, tuple(keys), tuple(prices), tuple(wallets.values()), decided)

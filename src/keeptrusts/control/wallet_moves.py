@@ -32,13 +32,26 @@ async def credit(
     control: Control, actor: Actor, named: str, amount_nanos: int, kind: PeriodKind, description: str | None
 ) -> Balance:
     """Adds to the wallet's current period. Raises Denial when its parent has not got that much left to give."""
-    must_be_amount(amount_nanos)
     async with control.store.write() as books:
         wallet = await wallet_named(books, named)
-        await fits_parent(control, books, wallet, kind, amount_nanos)
-        await _add(control, actor, books, wallet, kind, amount_nanos, "credit", description)
-        await note(books, control.tools, actor, "wallet.credit", wallet.wallet_id, None, {kind: amount_nanos})
+        await credit_in(control, actor, books, wallet, amount_nanos, kind, description)
         return await _now(control, books, wallet, kind)
+
+
+async def credit_in(
+    control: Control,
+    actor: Actor,
+    books: Books,
+    wallet: Wallet,
+    amount_nanos: int,
+    kind: PeriodKind,
+    description: str | None,
+) -> None:
+    """A credit as a part of a larger transaction. Raises Denial."""
+    must_be_amount(amount_nanos)
+    await fits_parent(control, books, wallet, kind, amount_nanos)
+    await _add(control, actor, books, wallet, kind, amount_nanos, "credit", description)
+    await note(books, control.tools, actor, "wallet.credit", wallet.wallet_id, None, {kind: amount_nanos})
 
 
 async def transfer(

@@ -2,7 +2,8 @@
 
 ``POST /v1/gateway/register`` Registration -> Registered; ``GET /v1/gateway/snapshot`` -> Snapshot;
 ``POST /v1/gateway/heartbeat`` Heartbeat -> Changes (held open until something changed, one second at most);
-``POST /v1/gateway/leases`` GrantRequest -> GrantAnswer; ``POST /v1/gateway/batches`` journal groups as bytes, with the
+``POST /v1/gateway/leases`` GrantRequest -> GrantAnswer; ``POST /v1/gateway/tickets`` TicketRequest -> TicketAnswer and
+``POST /v1/gateway/tickets/leave`` TicketLeft -> TicketLeft (``core/ledger/ticket.py``); ``POST /v1/gateway/batches`` journal groups as bytes, with the
 headers ``x-journal-first-seq`` and ``x-journal-previous-chain`` (hex) -> Shipped.
 """
 
@@ -87,12 +88,13 @@ class WalletChange(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True):
-    """What changed since ``seen_seq``. ``resync`` says that the node must take a new snapshot instead."""
+    """What changed since ``seen_seq``; ``tickets`` are those that were decided. ``resync`` says that the node must take a new snapshot instead."""
 
     seq: int
     keys: tuple[KeyRecord, ...] = ()
     prices: tuple[Price, ...] = ()
     wallets: tuple[WalletChange, ...] = ()
+    tickets: tuple[str, ...] = ()
     resync: bool = False
 
 

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     WALLET_STOPPED = "wallet_stopped"
+    COST_DENIED = "cost_denied"
     UNPRICED_MODEL = "unpriced_model"
     UNBOUNDED_COST = "unbounded_cost"
     BUDGET_UNVERIFIABLE = "budget_unverifiable"

@@ -1,5 +1,7 @@
 """One try at one target: hold the most that it can cost, send it, and turn the hold into what it did cost."""
 
+from collections.abc import Awaitable, Callable
+
 from keeptrusts.core.calls.chat import ChatRequest, body_for, has_media, prompt_strings, thinks_unseen
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt as AttemptRow
@@ -23,6 +25,9 @@ STRING_OVERHEAD_TOKENS = 4
 
 CHAT_OVERHEAD_TOKENS = 16
 """Tokens that a chat template may add once."""
+
+Escalate = Callable[[Account, int, Refused], Awaitable[tuple[Lease, int]]]
+"""Holds a call for an approver: its account, the hold that it needs, and how it is refused otherwise."""
 
 
 class Attempt:
@@ -58,8 +63,13 @@ class Attempt:
             self._account, self._lease = account, lease
         return True
 
-    async def reserve(self, request: ChatRequest, lane: Lane, edition: Edition, treasury: Treasury) -> None:
-        """Takes the hold from the team's lease, waiting for money if need be. Raises Refused."""
+    async def reserve(
+        self, request: ChatRequest, lane: Lane, edition: Edition, treasury: Treasury, escalate: Escalate
+    ) -> None:
+        """Takes the hold from the team's lease, waiting for money if need be. Raises Refused.
+
+        Where the budget says so, ``escalate`` holds the call for an approver before it is refused.
+        """
         rulebook, hop, price = edition.rulebook, self._hop, self.price
         self._sent_limit = hop.fits_max_tokens if request.max_tokens is None else None
         if price is None:
@@ -83,14 +93,20 @@ class Attempt:
                 return bound_of(request, price, longest, unknown_limit, counted_input(request)).nanos
 
             countable = counts_exactly(hop.model) or hop.target.provider == "simulated"
-            lease, self.hold_nanos = await treasury.wait(
-                account,
-                bound.nanos,
-                tighten if countable else None,
-                rulebook.reserve_wait_ms / 1000,
-                rulebook.max_waiting_per_wallet,
-                self._call.caller.display,
-            )
+            try:
+                lease, self.hold_nanos = await treasury.wait(
+                    account,
+                    bound.nanos,
+                    tighten if countable else None,
+                    rulebook.reserve_wait_ms / 1000,
+                    rulebook.max_waiting_per_wallet,
+                    self._call.caller.display,
+                )
+            except Refused as refused:
+                if not account.escalates(refused):
+                    raise
+                hold = min(bound.nanos, tighten()) if countable else bound.nanos
+                lease, self.hold_nanos = await escalate(account, hold, refused)
         self._account, self._lease = account, lease
 
     def forward(self, request: ChatRequest, edition: Edition, journal: Journal) -> None:

@@ -65,6 +65,10 @@ class Client:
         """Whether the client asked that its answer not be kept for others."""
         return b"no-store" in self.headers.get(b"cache-control", b"").lower()
 
+    def gone(self) -> bool:
+        """Whether the client has hung up, as far as can be seen."""
+        return self._cycle is not None and self._gone(self._cycle)
+
     def complete_body(self) -> bytes | None:
         """The request's body if all of it is here already, else None."""
         cycle = self._cycle

@@ -23,9 +23,11 @@ from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import Permit, admit
 from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.refusals import UPSTREAM, unwritten
 from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
+from keeptrusts.gateway.waiting_room import Applicant
 
 
 async def chat_completion(node: Node, client: Client) -> None:
@@ -111,11 +113,19 @@ async def _serve(
     key: bytes | None,
 ) -> None:
     """Tries the lane's targets in order until one answers."""
+
+    async def escalate(account: Account, hold_nanos: int, refused: Refused) -> tuple[Lease, int]:
+        permit.step_aside()
+        try:
+            return await node.waiting_room.hold(account, hold_nanos, _applicant(call, client), refused)
+        finally:
+            permit.step_back()
+
     hops = lane.hops if lane.one_hop else _fitting(lane, request)
     for hop in hops:
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling)
         if not attempt.reserve_at_once(request, lane, node.treasury):
-            await attempt.reserve(request, lane, edition, node.treasury)
+            await attempt.reserve(request, lane, edition, node.treasury, escalate)
         try:
             attempt.forward(request, edition, node.journal)
             if request.stream:
@@ -137,6 +147,14 @@ async def _serve(
             raise refused
         attempt.give_way(node.journal)
     raise AssertionError("a lane has a hop")
+
+
+def _applicant(call: Call, client: Client) -> Applicant:
+    caller = call.caller
+    key = client.headers.get(b"idempotency-key")
+    return Applicant(
+        caller.key_id, caller.group, caller.display, call.asked_model, call.call_id, call.request_id, key, client.gone
+    )
 
 
 def _fitting(lane: Lane, request: ChatRequest) -> list[Hop]:

@@ -22,6 +22,16 @@ class Permit:
         for meter, charges in self._taken:
             meter.leave(charges, used_tokens, self._taken_s, now_s)
 
+    def step_aside(self) -> None:
+        """The call is held: its place among those that run at once is another's meanwhile."""
+        for meter, _ in self._taken:
+            meter.running -= 1
+
+    def step_back(self) -> None:
+        """It goes on, whoever runs now."""
+        for meter, _ in self._taken:
+            meter.running += 1
+
     def lines(self, now_s: int) -> bytes:
         """``x-ratelimit-*`` header lines of the tightest limits, under the names that OpenAI's SDKs know."""
         if not self._taken:

@@ -1,8 +1,9 @@
-"""The gateway's view of the control plane: five methods. ``remote_link.py`` speaks them over HTTP."""
+"""The gateway's view of the control plane: a few methods. ``remote_link.py`` speaks them over HTTP."""
 
 from typing import Protocol
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
+from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
 
 
@@ -40,6 +41,12 @@ class Link(Protocol):
 
     async def grant(self, request: GrantRequest) -> GrantAnswer:
         """Asks for money of a team's wallet."""
+
+    async def ticket(self, request: TicketRequest) -> TicketAnswer:
+        """Asks to hold a call for an approver, or what became of that."""
+
+    async def leave_ticket(self, left: TicketLeft) -> None:
+        """Says that a held call does not wait any more."""
 
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         """Delivers whole journal groups. Raises SequenceGap when earlier ones are missing there."""

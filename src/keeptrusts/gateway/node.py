@@ -32,6 +32,7 @@ from keeptrusts.gateway.refusals import full
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
 from keeptrusts.gateway.targets import ready_targets, usable_targets
+from keeptrusts.gateway.waiting_room import WaitingRoom
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -83,6 +84,15 @@ class Node:
         self._boot = encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns()))
         self.journal.append(self._boot)
         self.treasury = Treasury(self.journal, self._link, _fresh_id, rulebook.min_slice_nanos)
+        self.waiting_room = WaitingRoom(
+            self.treasury,
+            self.journal,
+            self._link,
+            _fresh_id,
+            rulebook.hold_wait_s,
+            rulebook.max_held_calls,
+            time.time_ns,
+        )
         self.journal.opening = self._opening_records
         self._shipper = None
         self._max_journal_bytes = sys.maxsize
@@ -260,6 +270,8 @@ class Node:
         for wallet in changes.wallets:
             self._know_budget(wallet.name)
             self.treasury.wallet_changed(wallet)
+            self.waiting_room.wallet_changed(wallet)
+        self.waiting_room.decided(changes.tickets)
 
     def _know_budget(self, name: str) -> None:
         """A project, key, user or feature may have a wallet since now: its calls spend from that too."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from keeptrusts.core.ledger.grant import GrantRequest, WalletView
 from keeptrusts.core.ledger.records import CloseLease, Return, encode_record
+from keeptrusts.core.refusal import Reason, Refused
 
 
 class Journalist(Protocol):
@@ -101,6 +102,10 @@ class Account:
         """Whether a wallet is one that these calls spend from, as far as the store has said or its name tells."""
         known = self.view is not None and wallet_id in self.view.wallet_ids
         return known or name == f"team:{self.team_id}" or name in self.also
+
+    def escalates(self, refused: Refused) -> bool:
+        """Whether a call that is refused for want of money is held for an approver instead."""
+        return refused.reason is Reason.INSUFFICIENT_BALANCE and self.view is not None and self.view.escalates
 
     @property
     def held_nanos(self) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
-from keeptrusts.core.ledger.records import Granted, LeaseIntent, encode_record
+from keeptrusts.core.ledger.records import CloseLease, Granted, LeaseIntent, encode_record
 from keeptrusts.core.link import WalletChange
 from keeptrusts.core.money import MAX_NANOS
 from keeptrusts.core.refusal import Reason, Refused
@@ -320,6 +320,10 @@ class Treasury:
                 self.purse.drain(account)
             if account.waiters:
                 self.refill(account)
+
+    def give_up(self, lease_id: str, team_id: str) -> None:
+        """A lease that was announced is not wanted any more: should the store have granted it, that goes back."""
+        self._journal.append(encode_record(CloseLease(lease_id, team_id)))
 
     def return_idle(self) -> None:
         """Gives back leases that no call has touched since the last time this was called."""

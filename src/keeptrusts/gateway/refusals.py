@@ -26,6 +26,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.RATE_LIMIT_EXCEEDED: (429, "rate_limit_error"),
     Reason.INSUFFICIENT_BALANCE: (402, "budget_exceeded"),
     Reason.WALLET_STOPPED: (402, "budget_exceeded"),
+    Reason.COST_DENIED: (402, "budget_exceeded"),
     Reason.UNPRICED_MODEL: (402, "budget_exceeded"),
     Reason.UNBOUNDED_COST: (400, "invalid_request_error"),
     Reason.BUDGET_UNVERIFIABLE: (503, "service_unavailable"),
@@ -40,13 +41,22 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.INTERNAL: (500, "internal_error"),
 }
 
-FINAL = frozenset({Reason.INSUFFICIENT_BALANCE, Reason.WALLET_STOPPED, Reason.UNPRICED_MODEL, Reason.POLICY_VIOLATION})
+FINAL = frozenset(
+    {
+        Reason.INSUFFICIENT_BALANCE,
+        Reason.WALLET_STOPPED,
+        Reason.COST_DENIED,
+        Reason.UNPRICED_MODEL,
+        Reason.POLICY_VIOLATION,
+    }
+)
 """Refusals that official SDKs must not retry by themselves: they are told so in a header."""
 
 BLOCKED = frozenset(
     {
         Reason.INSUFFICIENT_BALANCE,
         Reason.WALLET_STOPPED,
+        Reason.COST_DENIED,
         Reason.UNPRICED_MODEL,
         Reason.POLICY_VIOLATION,
         Reason.UNBOUNDED_COST,

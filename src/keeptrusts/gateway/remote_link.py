@@ -5,6 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
+from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
@@ -41,6 +42,14 @@ class RemoteLink:
     async def grant(self, request: GrantRequest) -> GrantAnswer:
         """See Link."""
         return await self._post("/v1/gateway/leases", msgspec.json.encode(request), GrantAnswer)
+
+    async def ticket(self, request: TicketRequest) -> TicketAnswer:
+        """See Link."""
+        return await self._post("/v1/gateway/tickets", msgspec.json.encode(request), TicketAnswer)
+
+    async def leave_ticket(self, left: TicketLeft) -> None:
+        """See Link."""
+        await self._post("/v1/gateway/tickets/leave", msgspec.json.encode(left), TicketLeft)
 
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         """See Link."""

@@ -19,6 +19,7 @@ from keeptrusts.store.meta import SqlMeta
 from keeptrusts.store.nodes import SqlNodes
 from keeptrusts.store.prices import SqlPrices
 from keeptrusts.store.signs import SqlSigns
+from keeptrusts.store.tickets import SqlTickets
 from keeptrusts.store.tokens import SqlTokens
 from keeptrusts.store.wallets import SqlWallets
 
@@ -34,6 +35,7 @@ class Books:
         self.events = SqlEvents(connection)
         self.alerts = SqlAlerts(connection)
         self.changes = SqlChanges(connection)
+        self.tickets = SqlTickets(connection)
         self.tokens = SqlTokens(connection)
         self.key_use = self.tokens
         self.prices = SqlPrices(connection)

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import ApiError, bad_request
 from keeptrusts.api.exact_json import read_body
-from keeptrusts.control import batches, leases, nodes
+from keeptrusts.control import batches, leases, nodes, tickets
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantRequest
 from keeptrusts.core.ledger.journal_format import DamagedJournal
+from keeptrusts.core.ledger.ticket import TicketLeft, TicketRequest
 from keeptrusts.core.link import Heartbeat, Registration, Shipped
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -43,6 +44,20 @@ async def grant(request: Request, control: TheControl, actor: TheActor) -> Respo
     wanted = await _read(request, GrantRequest)
     terms = await nodes.terms_of(control, actor.actor_id)
     return _json(await idempotent(lambda: leases.grant(control.store, control.tools, terms, wanted)))
+
+
+async def ticket(request: Request, control: TheControl, actor: TheActor) -> Response:
+    """A call is held for an approver, or asks again what became of it."""
+    wanted = await _read(request, TicketRequest)
+    terms = await nodes.terms_of(control, actor.actor_id)
+    return _json(await idempotent(lambda: tickets.ask(control, terms, wanted)))
+
+
+async def leave_ticket(request: Request, control: TheControl, actor: TheActor) -> Response:
+    """A held call does not wait any more."""
+    left = await _read(request, TicketLeft)
+    await idempotent(lambda: tickets.leave(control, actor.actor_id, left))
+    return _json(left)
 
 
 async def ship(

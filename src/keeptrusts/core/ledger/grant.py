@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
+from keeptrusts.core.ledger.wallet import SCOPES, Wallet, WalletPeriod
 
 
 class GrantRequest(Struct, frozen=True):
@@ -90,9 +90,9 @@ def free_nanos(bounds: Sequence[Bound]) -> int:
 
 
 def tightest(bounds: Sequence[Bound]) -> Bound:
-    """The one that has the least to give, whoever asks."""
+    """The one that has the least to give; of equals, the one farthest down, which people know best."""
     frees = _frees(bounds)
-    return min(frees, key=lambda each: each[1])[0] if frees else bounds[0]
+    return min(frees, key=lambda each: (each[1], -SCOPES.index(each[0].wallet.scope)))[0] if frees else bounds[0]
 
 
 def limit_of(bound: Bound, bounds: Sequence[Bound]) -> int | None:

@@ -45,6 +45,8 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         default_output_tokens=file.gateway.default_output_tokens,
         unpriced_ceiling=_ceiling(file.cost_tracking.unpriced_ceiling),
         reserve_wait_ms=file.gateway.reserve_wait_ms,
+        hold_wait_s=file.gateway.hold_wait_s,
+        max_held_calls=file.gateway.max_held_calls,
         max_body_bytes=file.gateway.max_body_bytes,
         max_stale_s=file.gateway.max_stale_s,
         durability=file.gateway.durability,

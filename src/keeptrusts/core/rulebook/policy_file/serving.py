@@ -64,6 +64,16 @@ class Gateway(Entry):
         description="How long a call waits for money that is on its way.",
         examples=[2000],
     )
+    hold_wait_s: int = Field(
+        default=60,
+        ge=1,
+        le=3_600,
+        description="How long a call is held for an approver, where a budget escalates.",
+        examples=[60],
+    )
+    max_held_calls: int = Field(
+        default=100, ge=0, le=10_000, description="How many calls are held at once; more are refused.", examples=[100]
+    )
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1_024, le=1024**3, examples=[16777216])
     default_output_tokens: int = Field(
         default=1_000, ge=1, le=10_000_000, description="Taken for a call that asks for no max_tokens.", examples=[1000]
