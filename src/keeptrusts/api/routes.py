@@ -7,9 +7,18 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from keeptrusts.api.access import Permission
-from keeptrusts.api.resources import audit, events, gateway, health, ledger, metrics, model_pricing, tokens, wallets
-from keeptrusts.api.resources import audit, events, gateway, health, model_pricing, tokens, wallets
-from keeptrusts.api.resources import cost_tickets, events, gateway, health, model_pricing, tokens, wallets
+from keeptrusts.api.resources import (
+    audit,
+    cost_tickets,
+    events,
+    gateway,
+    health,
+    ledger,
+    metrics,
+    model_pricing,
+    tokens,
+    wallets,
+)
 
 
 class Route(Struct, frozen=True):
