@@ -189,10 +189,10 @@ class BusyLedger:
 
 
 @asynccontextmanager
-async def busy_ledger(directory: Path) -> AsyncIterator[BusyLedger]:
+async def busy_ledger(directory: Path, database_url: str | None = None) -> AsyncIterator[BusyLedger]:
     """A tree of wallets with money, two nodes, and a price of one nano-USD for each token of output."""
     clock = HandClock(START)
-    async with open_control(directory, "the-admin-token", clock) as control:
+    async with open_control(directory, "the-admin-token", clock, database_url) as control:
         price = await post(control, ADMIN, Price("", "openai", "gpt-4o-mini", Rates(0, 1_000)), None)
         await allocate(control, ADMIN, Allocation("organization", "org_default", 20_000))
         await allocate(control, ADMIN, Allocation("department", "eng", 10_000, options={"carry_over": True}))

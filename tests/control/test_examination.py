@@ -1,6 +1,7 @@
 """A ledger in honest use breaks no invariant, whatever is done with it and whenever one looks."""
 
 import asyncio
+import random
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keeptrusts.control.examination import examine
-from tests.busy_ledger import STEPS, BusyLedger, Step, busy_ledger
+from tests.busy_ledger import NAMES, NODES, STEPS, BusyLedger, Step, busy_ledger
 
 
 async def holds(ledger: BusyLedger, at_rest: bool = False) -> None:
@@ -35,6 +36,32 @@ def test_a_busy_honest_ledger_has_no_finding(steps: list[Step]) -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(run(Path(directory)))
+
+
+def random_steps(draw: random.Random, count: int) -> list[Step]:
+    """So many steps, of every kind."""
+    steps: list[Step] = []
+    for _ in range(count):
+        what = draw.choice(("ask", "call", "call", "call", "return", "close", "repeat", "double", "people", "turn"))
+        if what == "people":
+            what = draw.choice(("allocate", "credit", "transfer", "reclaim"))
+            steps.append((what, draw.choice(NAMES), draw.randrange(3), draw.randrange(1, 3_000)))
+        elif what == "close":
+            steps.append((what, draw.choice(NODES), draw.randrange(3), draw.randrange(2)))
+        else:
+            steps.append((what, draw.choice(NODES), draw.randrange(3), draw.randrange(1, 60)))
+    return steps
+
+
+def test_a_long_honest_history_has_no_finding(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with busy_ledger(tmp_path) as ledger:
+            draw = random.Random(1)
+            for _ in range(8):
+                await ledger.play(random_steps(draw, 100))
+                await holds(ledger)
+
+    asyncio.run(run())
 
 
 STORY: list[Step] = [

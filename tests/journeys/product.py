@@ -117,12 +117,17 @@ class Product:
 
     def kt(self, *arguments: str) -> str:
         """What a ``kt`` command prints; it must succeed."""
+        code, out = self.kt_ends(*arguments)
+        assert code == 0, f"kt {arguments}: {code}\n{out}"
+        return out
+
+    def kt_ends(self, *arguments: str) -> tuple[int, str]:
+        """How a ``kt`` command ends, and what it prints; after a failure, also what it says of that."""
         command = [*self.network.enter, KT, *arguments]
         done = subprocess.run(
             command, env=self.env, cwd=self.directory, capture_output=True, timeout=60, check=False, text=True
         )
-        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
     def bash(self, script: Path, **env: str) -> str:
         """What a shell script prints on its standard output; it must succeed."""

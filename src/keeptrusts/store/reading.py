@@ -42,3 +42,5 @@ async def ledger_to_read(file: Path) -> AsyncIterator[SqlStore]:
             await database.close()
     except (apsw.SQLError, apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreAway(f"it is damaged, or no ledger: {error}") from error
+    except UnicodeDecodeError as error:
+        raise StoreAway(f"it is damaged: a text in it is none ({error.reason})") from error
