@@ -1,7 +1,7 @@
 """A ledger that is used as it is meant to be: people move budgets about, nodes lease, spend and give back, calls go every way."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from hypothesis import strategies as st
 
+from keeptrusts.control import tickets
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.nodes import register
@@ -19,6 +20,7 @@ from keeptrusts.control.wallets import Allocation, allocate
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Return
+from keeptrusts.core.ledger.ticket import TicketRequest
 from keeptrusts.core.link import Registration
 from keeptrusts.core.pricing.price import Price, Rates
 from tests.hand_clock import HandClock
@@ -35,6 +37,7 @@ amounts = st.integers(1, 400)
 STEPS = st.one_of(
     *[st.tuples(st.just("ask"), st.sampled_from(NODES), st.integers(0, 2), amounts)] * 3,
     *[st.tuples(st.just("call"), st.sampled_from(NODES), st.integers(0, 2), amounts)] * 4,
+    st.tuples(st.just("ticket"), st.sampled_from(NODES), st.integers(0, 2), amounts),
     st.tuples(st.just("return"), st.sampled_from(NODES), st.integers(0, 2), amounts),
     st.tuples(st.just("close"), st.sampled_from(NODES), st.integers(0, 2), st.integers(0, 1)),
     st.tuples(st.just("repeat"), st.sampled_from(NODES), st.just(0), st.just(0)),
@@ -105,6 +108,8 @@ class BusyLedger:
             ending = ENDINGS[(amount + self.count) % len(ENDINGS)]
             if ending == "blocked" or (purse is not None and purse.free):
                 await self._call(node, purse, ending, amount)
+        elif what == "ticket" and purse is None:
+            await self._held_call(node, key, amount)
         elif what == "return" and purse is not None and purse.free:
             back = min(amount, purse.free)
             purse.free -= back
@@ -127,6 +132,23 @@ class BusyLedger:
         answer = await node.ask(purse.lease_id, need=amount, want=amount * 2, team=team, also=also)
         purse.free += answer.granted_nanos
         if answer.granted_nanos:
+            self.purses[key] = purse
+
+    async def _held_call(self, node: LedgerNode, key: tuple[str, int], amount: int) -> None:
+        """A call that waits for an approver, who lets it through, with more money for the team or without."""
+        self.count += 1
+        purse = Purse(f"lse_{key[0]}_{self.count}", key[1])
+        team, also = SPENDERS[purse.spender]
+        asked = TicketRequest(
+            f"tkt_{self.count}", purse.lease_id, team, also, amount, None, "a", "gpt-4o", f"evt_{self.count}", "r", None
+        )
+        await tickets.ask(self.control, node.terms, asked)
+        more = amount if amount % 2 else 0
+        with suppress(Denial):
+            await tickets.decide(self.control, ADMIN, asked.ticket_id, approve=True, top_up_nanos=more, why=None)
+        answer = await tickets.ask(self.control, node.terms, asked)
+        if answer.status == "redeemed":
+            purse.free = answer.granted_nanos
             self.purses[key] = purse
 
     async def _call(self, node: LedgerNode, purse: Purse | None, ending: str, amount: int) -> None:

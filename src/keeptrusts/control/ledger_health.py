@@ -42,7 +42,7 @@ async def figures(control: Control) -> Figures:
             live_nodes=len(alive),
             open_leases=open_leases,
             leases_in_suspense=in_suspense,
-            tickets=await inspection.tickets(),
+            tickets=await inspection.tickets(control.tools.now_ms()),
             events=await inspection.last_event(),
             quarantined=await inspection.quarantined(),
         )

@@ -267,10 +267,12 @@ class SqlInspection:
         rows = await self._sql.fetch("SELECT COUNT(*) FROM quarantine WHERE org_id = $1", self._org)
         return int(rows[0][0])
 
-    async def tickets(self) -> dict[str, int]:
-        """How many cost tickets are in each state."""
+    async def tickets(self, now_ms: int) -> dict[str, int]:
+        """How many cost tickets whose time is not over are in each state."""
         rows = await self._sql.fetch(
-            "SELECT status, COUNT(*) FROM cost_ticket WHERE org_id = $1 GROUP BY status", self._org
+            "SELECT status, COUNT(*) FROM cost_ticket WHERE org_id = $1 AND expires_at_ms > $2 GROUP BY status",
+            self._org,
+            now_ms,
         )
         return {status: int(count) for status, count in rows}
 

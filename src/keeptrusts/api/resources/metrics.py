@@ -69,7 +69,7 @@ def _books(now: Figures) -> Iterator[Metric]:
     for journal in now.journals:
         applied.add_metric([journal.node_id], journal.last_seq)
     yield applied
-    tickets = GaugeMetricFamily("keeptrusts_tickets", "Cost tickets", labels=["status"])
+    tickets = GaugeMetricFamily("keeptrusts_tickets", "Cost tickets whose time is not over", labels=["status"])
     for status, count in sorted(now.tickets.items()):
         tickets.add_metric([status], count)
     yield tickets
