@@ -212,7 +212,7 @@ ENDINGS: dict[str, tuple[Callable[[House], Told], int, str, str, int | None]] = 
         None,
     ),
     "a stream that breaks": (streams(chunk(SAID), then="resets"), 200, "interrupted", "indeterminate", None),
-    "a stream that ends early": (streams(chunk(SAID), END), 200, "interrupted", "settled", None),
+    "a stream that ends early": (streams(chunk(SAID), END), 200, "interrupted", "indeterminate", None),
     "a stream that breaks after its bill": (
         streams(chunk(SAID + BILL), then="resets"),
         200,
@@ -221,7 +221,7 @@ ENDINGS: dict[str, tuple[Callable[[House], Told], int, str, str, int | None]] = 
         COST,
     ),
     "a stream without an end line": (streams(chunk(SAID + BILL + DONE[:-2]), END), 200, "ok", "settled", COST),
-    "a stream that is no stream": (streams(chunk(b'{"a":1}'), END), 200, "interrupted", "settled", None),
+    "a stream that is no stream": (streams(chunk(b'{"a":1}'), END), 200, "interrupted", "indeterminate", None),
     "a stream of one endless event": (
         streams(*[chunk(b"x" * 500_000)] * 10),
         200,

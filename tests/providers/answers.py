@@ -11,7 +11,9 @@ from typing import Any
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_REQUEST = 3
 COMPLETION_TOKENS = 25
-FAULTS = ("", "reset", "cut", "hang", "garbage", "no_usage", "usage_early", "silent")
+FAULTS = ("", "reset", "cut", "hang", "garbage", "no_usage", "usage_early", "silent", "long_line")
+LIES: dict[str, Any] = {"negative": -5, "text": "many", "null": None, "huge": 2**63, "fraction": 1.5}
+"""What a provider may say of its completion tokens that can't be. It bills what it served all the same."""
 MODELS = ("gpt-4o-mini", "gpt-4o")
 
 
@@ -20,7 +22,8 @@ class Wish:
     """How one answer behaves. ``at`` is how many bytes of the body go out before the fault; ``status`` above 299 is an error.
 
     ``reset`` ends with RST, ``cut`` with FIN, ``hang`` never ends, ``silent`` never begins; ``piece`` is how many bytes
-    of a whole answer go out at once, ``gap_ms`` the time between two pieces or two stream events.
+    of a whole answer go out at once, ``gap_ms`` the time between two pieces or two stream events. ``long_line`` is an event
+    that goes on for ``at`` bytes. ``lie`` is one of LIES. ``only`` is the model that the rest is meant for.
     """
 
     out: int = COMPLETION_TOKENS
@@ -32,6 +35,8 @@ class Wish:
     status: int = 200
     retry_after: int = 0
     served: str = ""
+    lie: str = ""
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,10 @@ class Ask:
 
     @property
     def usage(self) -> dict[str, Any]:
+        said = LIES[self.wish.lie] if self.wish.lie else self.completion_tokens
         return {
             "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
+            "completion_tokens": said,
             "total_tokens": self.prompt_tokens + self.completion_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
@@ -67,6 +73,8 @@ def read_ask(body: bytes) -> Ask | str:
     except (ValueError, KeyError, TypeError) as error:
         return f"not a chat completion request: {type(error).__name__} {error}"
     wish = _wish(messages[-1][1]) if messages else Wish()
+    if wish.only and wish.only != model:
+        wish = Wish()
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
     choices = int(request.get("n") or 1)
     words = wish.out if limit is None else min(wish.out, int(limit))

@@ -120,6 +120,8 @@ class Connection(asyncio.Protocol):
             await _for_ever()
         head = _head(200, b"text/event-stream", b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n")
         events = [b"data: {half a chunk\n\n"] if ask.wish.fault == "garbage" else stream_events(ask, _answer_id())
+        if ask.wish.fault == "long_line":
+            events = [b"data: " + b"x" * ask.wish.at]
         await self._send(ask, head, [*map(_chunk, events), b"0\r\n\r\n"])
 
     async def _send(self, ask: Ask, head: bytes, pieces: list[bytes]) -> None:

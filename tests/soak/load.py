@@ -95,10 +95,10 @@ class Load:
         return answer.status
 
 
-def call_bytes(account: Account, request_id: str, prompt: str, **more: object) -> bytes:
+def call_bytes(account: Account, request_id: str, prompt: str, model: str = "gpt-4o-mini", **more: object) -> bytes:
     """One chat request of this team under this name."""
     headers = {**account.key.headers, "x-request-id": request_id}
-    return chat_bytes("gpt-4o-mini", prompt, headers, **{"max_tokens": MAX_TOKENS, **more})
+    return chat_bytes(model, prompt, headers, **{"max_tokens": MAX_TOKENS, **more})
 
 
 def all_at_once(site: Site, account: Account, callers: int, prompts: Sequence[str], **more: object) -> None:

@@ -1,6 +1,6 @@
 """The fault matrix: every scenario, in one list, and the rows for which there is nothing to inject."""
 
-from tests.soak.faults import f01_cap_race, f02_kill, f06_outage, f09_ambiguity
+from tests.soak.faults import f01_cap_race, f02_kill, f06_outage, f09_ambiguity, f13_both_ends
 from tests.soak.scenario import Scenario
 from tests.soak.trial import Line
 
@@ -9,6 +9,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *f02_kill.SCENARIOS,
     *f06_outage.SCENARIOS,
     *f09_ambiguity.SCENARIOS,
+    *f13_both_ends.SCENARIOS,
 )
 
 NOT_APPLICABLE: tuple[Line, ...] = (

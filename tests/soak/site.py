@@ -46,10 +46,6 @@ class Gateway:
         self.program: Program
 
     @property
-    def pid(self) -> int:
-        return self.program.pid
-
-    @property
     def journals(self) -> list[Path]:
         """The directories of its journals, retired ones too."""
         return sorted((self.data_dir / "gateway" / "journals").glob("nod_*"))
@@ -159,6 +155,11 @@ class Site(Product):
     def run(self, command: list[str], log: str) -> Program:
         """A process that ends with the site at the latest."""
         return self._start(command, log)
+
+    @property
+    def pids(self) -> list[int]:
+        """The nodes' processes."""
+        return [gateway.program.pid for gateway in self.gateways]
 
     @property
     def ports(self) -> list[int]:

@@ -23,6 +23,8 @@ STREAM_LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control
 THEIR_FAULT = frozenset({408, 425})
 """Statuses below 500 that say more about the provider's state than about the request."""
 
+ENDLESS = "the stream ended without its last event"
+
 
 async def relay_whole(
     node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
@@ -99,14 +101,15 @@ def _settle_stream(
     bill = Bill(reader.usage, reader.served_model)
     if reader.usage is not None:
         attempt.settle(bill, reader.usage, UsageSource.PROVIDER, node.treasury)
-    elif failure is not None:
-        attempt.fail(failure, node.treasury)
+    elif failure is not None or not reader.done:
+        # A stream without its end may have been longer than what came of it, and so may its bill.
+        attempt.fail(failure or UpstreamFailed(ENDLESS, sent=True), node.treasury)
     else:
         attempt.settle_unsaid(bill, request, reader.count_output(count_tokens), node.treasury)
     if reader.done:
         return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), DONE_EVENT)
     call.status, call.reason = "interrupted", "stream_interrupted"
-    what = "the stream ended without its last event" if failure is None else str(failure)
+    what = ENDLESS if failure is None else str(failure)
     refused = Refused(Reason.UPSTREAM_ERROR, f"The provider's answer broke off: {what}.")
     broken_event = b"\n\n" if reader.rest() else b""
     return broken_event + _error_event(refused)
