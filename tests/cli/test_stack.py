@@ -120,6 +120,13 @@ def test_the_token_is_in_the_childrens_environment_and_on_no_command_line(up: As
         assert stack.token.value not in repr(child) + repr(stack)
 
 
+def test_only_the_api_is_told_where_the_ledger_is(up: Asked) -> None:
+    api, gateway = children(
+        up.prepare(), {"KEEPTRUSTS_DATABASE_URL": "postgresql://h/d", "KEEPTRUSTS_KEY_PEPPER": "5a"}
+    )
+    assert api.environ.keys() - gateway.environ.keys() == {"KEEPTRUSTS_DATABASE_URL", "KEEPTRUSTS_KEY_PEPPER"}
+
+
 def test_the_greeting_of_a_first_start(up: Asked) -> None:
     stack = up.prepare()
     lines = greeting(stack)
