@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 
 from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.acceptor import Place
 from keeptrusts.settings import Settings
 
 LOG_FORMAT = "%(levelname)s %(name)s %(message)s"
@@ -22,6 +23,10 @@ API_GRACE_S = 5
 
 class CannotStart(Exception):
     """A process cannot do its work; the message is one line that says why and what to do."""
+
+
+class CutShort(Exception):
+    """A process was told to stop twice, and left without putting things in order; the message says what follows."""
 
 
 def run_api(listener: socket.socket, data_dir: Path, settings: Settings) -> None:
@@ -38,19 +43,32 @@ def run_api(listener: socket.socket, data_dir: Path, settings: Settings) -> None
         raise CannotStart(str(trouble)) from None
 
 
-def run_gateway(rulebook: Rulebook, host: str, port: int, data_dir: Path, environment: Mapping[str, str]) -> None:
+def run_gateway(
+    rulebook: Rulebook,
+    host: str,
+    port: int,
+    data_dir: Path,
+    environment: Mapping[str, str],
+    place: Place | None = None,
+) -> None:
     """Runs a gateway until SIGTERM or SIGINT. ``environment`` holds the providers' secrets and the API's token.
 
-    Raises CannotStart.
+    ``place``: it is a worker that serves a port together with others. Raises CannotStart, and CutShort for a gateway that
+    was told to stop twice.
     """
     from keeptrusts.gateway.node import StartRefused
+    from keeptrusts.gateway.server import CutShort as LeftAtOnce
     from keeptrusts.gateway.server import GatewayOptions, serve
 
     _log_to_stdout()
     try:
-        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment)))
+        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment, place)))
     except StartRefused as trouble:
         raise CannotStart(str(trouble)) from None
+    except LeftAtOnce:
+        raise CutShort(
+            "stopped at once: what was under way is recovered by the next gateway that starts here"
+        ) from None
 
 
 async def _serve_api(listener: socket.socket, data_dir: Path, settings: Settings) -> None:

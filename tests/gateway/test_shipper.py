@@ -88,7 +88,7 @@ def test_what_is_written_is_shipped_within_a_tenth_of_a_second(loop: HandLoop, s
     ship.write(1)
     loop.advance(0.1)
     assert ship.shipped() == ["call-1", "call-2", "call-3"]
-    loop.done(ship.shipper.finish(1.0))
+    loop.done(ship.shipper.finish(1.0, 1.0))
 
 
 def test_groups_that_come_close_together_travel_together(loop: HandLoop, ship: Ship) -> None:
@@ -101,7 +101,7 @@ def test_groups_that_come_close_together_travel_together(loop: HandLoop, ship: S
     loop.advance(0.1)
     assert ship.shipped() == ship.all_made()
     assert len(ship.control.shipments) == 1
-    loop.done(ship.shipper.finish(1.0))
+    loop.done(ship.shipper.finish(1.0, 1.0))
 
 
 @pytest.mark.parametrize("trouble", ["down", "refuses_ships"])
@@ -121,16 +121,16 @@ def test_a_store_in_trouble_is_tried_until_it_takes_the_backlog(
     setattr(ship.control, trouble, False)
     loop.advance(3.0)
     assert ship.shipped() == ship.all_made()
-    loop.done(ship.shipper.finish(1.0))
+    loop.done(ship.shipper.finish(1.0, 1.0))
 
 
 def test_finishing_ships_the_rest_within_its_bound_or_says_that_it_could_not(loop: HandLoop, ship: Ship) -> None:
     ship.write(4)
-    assert loop.done(ship.shipper.finish(1.0))
+    assert loop.done(ship.shipper.finish(1.0, 1.0))
     assert ship.shipped() == ship.all_made()
     ship.write(1)
     ship.control.down = True
-    finishing = loop.do(ship.shipper.finish(1.0))
+    finishing = loop.do(ship.shipper.finish(1.0, 1.0))
     loop.advance(1.1)
     assert finishing.result() is False
 
@@ -152,7 +152,7 @@ def test_finishing_in_the_middle_of_a_shipment_neither_loses_nor_doubles(loop: H
     loop.done(start())
     ship.write(3)
     loop.advance(0.5)
-    finishing = loop.do(shipper.finish(5.0))
+    finishing = loop.do(shipper.finish(5.0, 5.0))
     loop.advance(2.0)
     assert finishing.result() is True
     assert ship.shipped() == ship.all_made()
@@ -166,7 +166,7 @@ def test_a_journal_that_cannot_be_read_back_stops_the_admitting(loop: HandLoop, 
     data = bytearray(segment.read_bytes())
     data[20] ^= 1
     segment.write_bytes(bytes(data))
-    assert loop.done(ship.shipper.finish(1.0)) is False
+    assert loop.done(ship.shipper.finish(1.0, 1.0)) is False
     assert ship.journal.failure is not None
     assert ship.shipped() == []
 

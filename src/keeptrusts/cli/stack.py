@@ -16,22 +16,21 @@ from keeptrusts.cli.connection import Connection
 from keeptrusts.cli.demo import prepare_demo
 from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.home_dir import POLICY_FILE, AdminToken, admin_token, write_private
-from keeptrusts.cli.listening import LOOPBACK, Address, must_be_free
+from keeptrusts.cli.listening import LOOPBACK, Address, bound, must_be_free
 from keeptrusts.cli.quickstart import BUDGET_USD, MODEL, TEAM_ID, Glance, glance, policy_text, with_api_url
 from keeptrusts.cli.wallet_view import list_wallets
+from keeptrusts.cli.workers import PYTHON, gateway_command, worker_children
 from keeptrusts.core.identity.gateway_key import GROUP_PREFIX, SECRET_BYTES, issue_key
 from keeptrusts.settings import DEFAULT_API_URL, default_data_dir
 from keeptrusts.store.data_dir import ADMIN_TOKEN
 from keeptrusts.supervisor.child import Child
+from keeptrusts.supervisor.shared_port import SharedPort, share
 from keeptrusts.supervisor.supervise import Supervisor, stop_on_signals
 
 Say = Callable[[str], None]
 
 API_ALONE = frozenset({"KEEPTRUSTS_DATABASE_URL", "KEEPTRUSTS_KEY_PEPPER"})
 """Settings that the API alone gets."""
-
-# -P keeps whatever lies in the directory that kt was called in from being imported.
-PYTHON = (sys.executable, "-P", "-m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,15 @@ class Stack:
     policy: Glance
     token: AdminToken = field(repr=False)
     demo: bool
+    workers: int = 1
 
     @property
     def api_url(self) -> str:
         return f"http://localhost:{self.api_port}"
+
+    @property
+    def gateway_at(self) -> Address:
+        return Address(LOOPBACK, self.gateway_port)
 
     @property
     def gateway_url(self) -> str:
@@ -64,6 +68,7 @@ def prepare_stack(
     demo: bool,
     environ: Mapping[str, str],
     say: Say,
+    workers: int = 1,
 ) -> Stack:
     """Checks everything that can be wrong before anything is started, and makes what a first start lacks.
 
@@ -84,7 +89,7 @@ def prepare_stack(
     if demo and not policy.simulated:
         raise Failure(f"--demo sends made-up calls, and {policy_file} names a provider that costs money: leave one out")
     token = admin_token(home, environ)
-    return Stack(home, api_port, gateway_port, policy_file, policy_config is None, policy, token, demo)
+    return Stack(home, api_port, gateway_port, policy_file, policy_config is None, policy, token, demo, workers)
 
 
 async def run_stack(stack: Stack, environ: Mapping[str, str], say: Say) -> int:
@@ -102,18 +107,22 @@ async def run_stack(stack: Stack, environ: Mapping[str, str], say: Say) -> int:
         argv = (*PYTHON, "keeptrusts.cli.demo_traffic", str(stack.gateway_port), str(keys_file))
         return [Child("demo", argv, environ, kept=False)]
 
-    return await supervisor.run(children(stack, own), when_ready)
+    if stack.workers == 1:
+        return await supervisor.run(children(stack, own), when_ready)
+    with bound(stack.gateway_at) as listener:
+        return await supervisor.run(children(stack, own, share(listener, stack.workers)), when_ready)
 
 
-def children(stack: Stack, environ: Mapping[str, str]) -> list[Child]:
-    """The two processes; the API first, because the gateway's last words go to it when all stops."""
-    kt = (*PYTHON, "keeptrusts.cli.main")
-    shared = ("--data-dir", str(stack.home))
-    api = (*kt, "api", "run", "--port", str(stack.api_port), *shared)
-    policy = ("--policy-config", str(stack.policy_file))
-    gateway = (*kt, "gateway", "run", *policy, "--port", str(stack.gateway_port), *shared)
+def children(stack: Stack, environ: Mapping[str, str], port: SharedPort | None = None) -> list[Child]:
+    """The processes; the API first, because the gateway's last words go to it when all stops. ``port``: what several
+    gateway workers serve together."""
+    argv = (*PYTHON, "keeptrusts.cli.main", "api", "run", "--port", str(stack.api_port), "--data-dir", str(stack.home))
+    api = Child("API", argv, environ, stack.api_port)
     others = {name: value for name, value in environ.items() if name not in API_ALONE}
-    return [Child("API", api, environ, stack.api_port), Child("gateway", gateway, others, stack.gateway_port)]
+    if port is not None:
+        return [api, *worker_children(stack.policy_file, stack.gateway_at, stack.home, port, others)]
+    gateway = gateway_command(stack.policy_file, stack.gateway_at, stack.home)
+    return [api, Child("gateway", gateway, others, stack.gateway_port)]
 
 
 def greeting(stack: Stack) -> list[str]:
@@ -125,7 +134,7 @@ def greeting(stack: Stack) -> list[str]:
         "",
         "Keeptrusts is ready. Ctrl-C stops it.",
         f"  API          {stack.api_url}  (reference: {stack.api_url}/docs)",
-        f"  Gateway      {stack.gateway_url}/v1",
+        f"  Gateway      {stack.gateway_url}/v1" + (f"  ({stack.workers} workers)" if stack.workers > 1 else ""),
         f"  Policy file  {stack.policy_file}",
         f"  Admin token  {token}",
     ]

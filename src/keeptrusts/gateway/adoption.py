@@ -16,6 +16,7 @@ from keeptrusts.core.ledger.records import (
     Boot,
     Close,
     CloseLease,
+    End,
     Event,
     LeaseIntent,
     Record,
@@ -54,6 +55,7 @@ class Replay:
         self.ended_attempts: dict[str, list[Attempt]] = {}
         self.latest_reserve: dict[str, Reserve] = {}
         self.open_leases: dict[str, str] = {}
+        self.ended = False
 
     def add(self, record: Record) -> None:
         """One more record, in order."""
@@ -75,18 +77,26 @@ class Replay:
                     self.open_attempts.pop((record.call_id, attempt.number), None)
                 self.ended_attempts.pop(record.call_id, None)
                 self.latest_reserve.pop(record.call_id, None)
+            case End():
+                self.ended = True
 
     def closing_records(self, until_ns: int, boot_id: str) -> list[Record]:
-        """What the dead node can't write any more: a row for each call that has none, an end for each lease.
+        """What the dead node can't write any more: a row for each call that has none, an end for each lease, and the end.
 
         In another boot of the machine than the journal's, its last writes may be missing: the leases go to suspense.
         """
-        rows: list[Record] = [
+        if self.ended:
+            return []
+        rebooted = self.boot_id != boot_id
+        closes = [CloseLease(lease_id, team_id, rebooted) for lease_id, team_id in self.open_leases.items()]
+        return [*self.rows(until_ns), *closes, End()]
+
+    def rows(self, until_ns: int) -> list[Record]:
+        """A row for each call that has none."""
+        return [
             recovered_event(reserve, self.ended_attempts.get(call_id, []), (call_id, reserve.attempt), self, until_ns)
             for call_id, reserve in self.latest_reserve.items()
         ]
-        rebooted = self.boot_id != boot_id
-        return rows + [CloseLease(lease_id, team_id, rebooted) for lease_id, team_id in self.open_leases.items()]
 
 
 def recovered_event(
@@ -247,9 +257,10 @@ async def _complete(journal: Journal, now_ns: int) -> None:
     journal.node_id = found.node_id or journal.node_id
     journal.next_seq, journal.chain = found.next_seq, found.chain
     closing = found.closing_records(now_ns, machine_boot_id())
-    if closing:
-        calls, leases = len(found.latest_reserve), len(found.open_leases)
+    calls, leases = len(found.latest_reserve), len(found.open_leases)
+    if calls or leases:
         log.warning("Recovering node %s: %d calls were under way, %d leases open.", journal.node_id, calls, leases)
+    if closing:
         for record in closing:
             journal.append(encode_record(record))
         await journal.written()

@@ -27,6 +27,9 @@ MAX_HELD_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 60.0
 MAX_NAMES = 1_000
 
+FIRST_REQUEST_S = 0.5
+"""How long a connection that has not asked anything yet may still do so when the server drains."""
+
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: (\d{1,12})\r\n")
 _NOT_HERE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
@@ -132,6 +135,9 @@ class ShortWay(HttpToolsProtocol):
 
     _held = b""
     _parsing = False
+    _leaving = False
+    _begun = False
+    _reading_head = False
     _head_bytes = 0
     _held_timer: asyncio.TimerHandle | None = None
 
@@ -143,6 +149,7 @@ class ShortWay(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of one or more requests."""
+        self._begun = True
         if self._parsing:
             self._feed(data)
             return
@@ -165,6 +172,7 @@ class ShortWay(HttpToolsProtocol):
             self._held_timer = None
         headers, body = request
         cycle: Any = WholeRequest(self, body)
+        cycle.keep_alive = not self._leaving
         self.cycle = cycle
         task = self.loop.create_task(self.serve(Client(headers, cycle)))
         self.tasks.add(task)
@@ -213,12 +221,33 @@ class ShortWay(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The parser sees a request."""
         self._head_bytes = 0
+        self._reading_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The request's head is whole: what follows is bounded as a body."""
         self._head_bytes = -MAX_UNCOUNTED_BYTES
+        self._reading_head = False
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server drains: the request that is under way, or begins to arrive, is the last one here.
+
+        A connection whose first request is still on its way gets a moment for it: its client can't know that we leave.
+        """
+        self._leaving = True
+        if self._busy():
+            self.cycle.keep_alive = False
+        elif not self._begun:
+            self.loop.call_later(FIRST_REQUEST_S, self._close_unless_begun)
+        elif not self._held and not self._reading_head:
+            self.transport.close()
+
+    def _close_unless_begun(self) -> None:
+        if not self._begun:
+            self.transport.close()
 
     def _refuse_head(self) -> None:
         refused = Refused(Reason.INVALID_REQUEST, f"The request's head is over {MAX_PARSED_HEAD_BYTES} bytes.")

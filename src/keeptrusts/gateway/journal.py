@@ -40,12 +40,35 @@ def machine_boot_id() -> str:
 
 def lock_directory(directory: Path) -> int:
     """Takes the directory's exclusive lock, released when the process ends. Raises JournalBusy when somebody has it."""
-    descriptor = os.open(directory / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    path = directory / LOCK_NAME
+    if not path.exists():
+        made = _locked_from_the_start(path)
+        if made is not None:
+            return made
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise JournalBusy(f"{directory} is in use by another process") from None
+    return descriptor
+
+
+def _locked_from_the_start(path: Path) -> int | None:
+    """Makes the lock's file so that it appears locked: nobody can take a new journal for an abandoned one meanwhile.
+
+    None when another process was faster.
+    """
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.link(aside, path)
+    except OSError:
+        os.close(descriptor)
+        return None
+    finally:
+        aside.unlink(missing_ok=True)
     return descriptor
 
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from keeptrusts import __version__
 from keeptrusts.core.ids import new_id
-from keeptrusts.core.ledger.records import Boot, LeaseIntent, encode_record
+from keeptrusts.core.ledger.records import Boot, End, LeaseIntent, encode_record
 from keeptrusts.core.ledger.wallet import FURTHER
 from keeptrusts.core.link import Changes, Heartbeat, RegisteredControl, RegisteredGroup, Registration, Snapshot
 from keeptrusts.core.pricing.price_book import PriceBook
@@ -25,7 +25,7 @@ from keeptrusts.gateway.cache import AnswerCache
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers
 from keeptrusts.gateway.edition import Edition
-from keeptrusts.gateway.journal import Journal, JournalFailed, machine_boot_id
+from keeptrusts.gateway.journal import Journal, JournalBusy, JournalFailed, machine_boot_id
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.refusals import full
@@ -37,9 +37,15 @@ from keeptrusts.gateway.waiting_room import WaitingRoom
 log = logging.getLogger("keeptrusts::gateway")
 
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-FINISH_S = 3.0
+FINISH_S = 10.0
+FINISH_STUCK_S = 3.0
+"""The last shipping ends after FINISH_S, or earlier when nothing has moved for FINISH_STUCK_S."""
+
 FULL_LOGGED_S = 60.0
 """How often the log says that the journal is full."""
+
+RECOVERY_WAIT_S = 5.0
+"""How long a start waits for the journals of crashed nodes to be recovered; what takes longer goes on beside the calls."""
 
 _NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
 _STALE = Refused(
@@ -78,9 +84,8 @@ class Node:
         self._heard_at = self.loop.time()
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
-        directory = self._root / self.node_id
-        directory.mkdir(parents=True, mode=0o700)
-        self.journal = Journal(directory, self.node_id, rulebook.durability)
+        self._recovery: asyncio.Task[None] | None = None
+        self.journal = _new_journal(self._root / self.node_id, self.node_id, rulebook.durability)
         self._boot = encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns()))
         self.journal.append(self._boot)
         self.treasury = Treasury(self.journal, self._link, _fresh_id, rulebook.min_slice_nanos)
@@ -151,7 +156,7 @@ class Node:
         the saved snapshot, or waits for one. Raises StartRefused."""
         if self._link is None or self._shipper is None:
             callers = Callers(os.urandom(32), self._rulebook.groups, self._rulebook.model_allowlist)
-            await self._adopt(None)
+            await self._recover_first()
             self._open(callers, PriceBook())
             return
         try:
@@ -179,16 +184,36 @@ class Node:
     async def _connect(self, link: Link) -> None:
         assert self._link_for is not None
         registered = await link.register(self._registration())
-        await self._adopt(self._link_for)
+        await self._recover_first()
         asked_at = self.loop.time()
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
         self._save(snapshot, registered.key_pepper)
         self._heard_at = asked_at
 
-    async def _adopt(self, link_for: Callable[[], Link] | None) -> None:
-        keep_s = self._rulebook.journal_retention_s
-        await adopt_journals(self._root, self._registration(), link_for, time.time_ns, keep_s)
+    async def _recover_first(self) -> None:
+        """Recovers what crashed nodes left, before calls need the money in it; but a start does not wait for ever."""
+        if self._recovery is None or self._recovery.done():
+            self._recovery = self.loop.create_task(self._recover())
+            self._keep(self._recovery)
+        done, _ = await asyncio.wait({self._recovery}, timeout=RECOVERY_WAIT_S)
+        if done:
+            self._recovery.result()
+        else:
+            log.warning("Recovering what crashed gateways left takes long: it goes on beside the calls.")
+
+    async def _recover(self) -> None:
+        failures = 0
+        while True:
+            try:
+                keep_s = self._rulebook.journal_retention_s
+                await adopt_journals(self._root, self._registration(), self._link_for, time.time_ns, keep_s)
+                return
+            except LinkDown as error:
+                if failures == 0:
+                    log.warning("What crashed gateways left can't be recovered yet: %s", error)
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            failures += 1
 
     async def _connect_later(self, link: Link) -> None:
         failures = 0
@@ -319,7 +344,9 @@ class Node:
             self.treasury.return_idle()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self.loop.create_task(work)
+        self._keep(self.loop.create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
@@ -329,26 +356,37 @@ class Node:
             log.critical("A background task of the gateway ended: %s: %s", type(error).__name__, error)
             self._closed = _NOT_READY
 
-    async def stop(self) -> None:
-        """Gives every lease back and ships the journal, within a bound; what stays is shipped at the next start."""
-        self._closed = _NOT_READY
-        for task in list(self._tasks):
-            task.cancel()
-        self.treasury.return_all()
-        if self._shipper is not None:
-            await self._ship_rest(self._shipper)
-        self.journal.close()
-        for target in self._targets.values():
-            target.close()
-        if self._link is not None:
-            self._link.close()
+    async def stop(self, all_ended: bool = True) -> None:
+        """Gives every lease back, ends the journal and ships it, within a bound; what stays is shipped at the next start.
 
-    async def _ship_rest(self, shipper: Shipper) -> None:
+        ``all_ended`` says that every call has written its event. Cancelled, it stops at once.
+        """
+        self._closed = _NOT_READY
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+            self.treasury.return_all()
+            ended = all_ended and not self.treasury.purse.open_leases()
+            if ended:
+                self.journal.append(encode_record(End()))
+            if self._shipper is not None:
+                await self._ship_rest(self._shipper, ended)
+        finally:
+            self.journal.close()
+            for target in self._targets.values():
+                target.close()
+            if self._link is not None:
+                self._link.close()
+
+    async def _ship_rest(self, shipper: Shipper, ended: bool) -> None:
         with suppress(JournalFailed):
             await self.journal.written()
-        if not await shipper.finish(FINISH_S):
+        if not await shipper.finish(FINISH_S, FINISH_STUCK_S):
             log.warning("The control plane is out of reach: the rest of the journal is shipped at the next start.")
-        elif not self.treasury.purse.open_leases():
+        elif ended:
             # A call that was cut off still holds money: then the next start recovers it from the journal.
             (self.journal.directory / RETIRED_MARK).touch()
 
@@ -356,6 +394,17 @@ class Node:
         """What a segment must begin with to be replayed without those before it: who the node is, and its leases."""
         leases = self.treasury.purse.open_leases()
         return [self._boot, *(encode_record(LeaseIntent(lease.lease_id, lease.team_id)) for lease in leases)]
+
+
+def _new_journal(directory: Path, node_id: str, durability: Literal["process", "power"]) -> Journal:
+    """The journal of a node that never was. Raises StartRefused when it can't be had."""
+    try:
+        directory.mkdir(parents=True, mode=0o700)
+        return Journal(directory, node_id, durability)
+    except (JournalBusy, FileExistsError):
+        raise StartRefused(f"another process has the journal {directory}: a journal has one writer") from None
+    except OSError as error:
+        raise StartRefused(f"can't make the journal {directory}: {error.strerror}") from None
 
 
 def _fresh_id(prefix: str) -> str:

@@ -1,57 +1,42 @@
 """The gateway's process: binds its port, starts the node, serves until it is told to stop, and leaves in good order."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 import signal
 import socket
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import uvicorn
 from msgspec import Struct
 
 from keeptrusts.core.rulebook.rulebook import Rulebook
-from keeptrusts.gateway.client import Client
-from keeptrusts.gateway.endpoints import application
-from keeptrusts.gateway.fast_http import ShortWay
-from keeptrusts.gateway.life_of_a_call import chat_completion
+from keeptrusts.gateway.acceptor import Place
+from keeptrusts.gateway.draining import GatewayServer
 from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.gateway.remote_link import RemoteLink
 
 log = logging.getLogger("keeptrusts::gateway")
 
-KEEP_ALIVE_S = 75
 BACKLOG = 4_096
-GRACE_S = 30
+
+
+class CutShort(Exception):
+    """A second signal came while the gateway was leaving: what was under way is recovered at the next start."""
 
 
 class GatewayOptions(Struct, frozen=True):
-    """What a gateway process is started with. ``environment`` holds the providers' secrets and the API's token."""
+    """What a gateway process is started with. ``environment`` holds the providers' secrets and the API's token.
+
+    ``place`` is given to a worker that serves a port together with others; ``host`` and ``port`` are not used then.
+    """
 
     rulebook: Rulebook
     host: str
     port: int
     data_dir: Path
     environment: Mapping[str, str]
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with its signals left to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _protocol(node: Node) -> type[ShortWay]:
-    class NodeProtocol(ShortWay):
-        def serve(self, client: Client) -> Coroutine[Any, Any, None]:
-            return chat_completion(node, client)
-
-    return NodeProtocol
+    place: Place | None = None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -82,14 +67,6 @@ def announce(rulebook: Rulebook) -> None:
             log.info("Target %s is simulated: no provider is called, and the answers mean nothing.", target.id)
 
 
-async def _close_idle(server: uvicorn.Server) -> None:
-    while True:
-        await asyncio.sleep(KEEP_ALIVE_S)
-        for connection in list(server.server_state.connections):
-            if isinstance(connection, ShortWay):
-                connection.close_idle()
-
-
 def _calm_collector() -> None:
     # What lives now lives to the end, and calls make few cycles: look for garbage seldom, and not among the living.
     gc.collect()
@@ -98,44 +75,27 @@ def _calm_collector() -> None:
 
 
 async def serve(options: GatewayOptions) -> None:
-    """Runs the gateway until SIGINT or SIGTERM. Raises StartRefused when it can't start."""
-    rulebook, api = options.rulebook, options.rulebook.api
+    """Runs the gateway until SIGINT or SIGTERM, then drains it; a second signal cuts that short.
+
+    Raises StartRefused when it can't start and CutShort after a second signal.
+    """
+    rulebook, place = options.rulebook, options.place
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    listener = bind(options.host, options.port)
-    link_for = None
-    if api is not None:
-        token = options.environment.get(api.token_env)
-        if not token:
-            raise StartRefused(f"{api.token_env} is not set: the gateway needs it to register with {api.url}")
-        url, operator_token = api.url, token
-
-        def link_for() -> RemoteLink:
-            return RemoteLink(url, operator_token)
-
-    announce(rulebook)
+    listener = bind(options.host, options.port) if place is None else None
+    link_for = _link_maker(rulebook, options.environment)
+    if place is None or place.number == 0:
+        announce(rulebook)
     node = Node(rulebook, options.environment, options.data_dir, link_for)
-    config = uvicorn.Config(
-        application(node),
-        http=_protocol(node),
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        loop="uvloop",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = _Server(config)
+    server = GatewayServer(node, place)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    serving = loop.create_task(server.serve(sockets=[listener]))
-    sweeping = loop.create_task(_close_idle(server))
+        loop.add_signal_handler(number, server.told_to_stop)
+    serving = loop.create_task(server.serve(sockets=[] if listener is None else [listener]))
+    sweeping = loop.create_task(server.close_idle())
     try:
         await node.start()
         _calm_collector()
+        server.accept()
         if node.ready:
             log.info("Gateway ready")
         await serving
@@ -143,4 +103,26 @@ async def serve(options: GatewayOptions) -> None:
         sweeping.cancel()
         server.should_exit = True
         await serving
-        await node.stop()
+        await _leave(node, server)
+
+
+async def _leave(node: Node, server: GatewayServer) -> None:
+    stopping = asyncio.create_task(node.stop(all_ended=not server.server_state.tasks))
+    hurried = asyncio.create_task(server.hurry.wait())
+    await asyncio.wait({stopping, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if server.hurry.is_set():
+        stopping.cancel()
+        await asyncio.wait({stopping})
+        raise CutShort
+    await stopping
+
+
+def _link_maker(rulebook: Rulebook, environment: Mapping[str, str]) -> Callable[[], RemoteLink] | None:
+    api = rulebook.api
+    if api is None:
+        return None
+    url, token = api.url, environment.get(api.token_env)
+    if not token:
+        raise StartRefused(f"{api.token_env} is not set: the gateway needs it to register with {url}")
+    return lambda: RemoteLink(url, token)

@@ -103,14 +103,24 @@ class Shipper:
             if time.time() - segment.stat().st_mtime > self._keep_s:
                 segment.unlink(missing_ok=True)
 
-    async def finish(self, bound_s: float) -> bool:
-        """Ships what is left, within ``bound_s`` seconds; False when some of it stays for the next start."""
+    async def finish(self, bound_s: float, stuck_s: float) -> bool:
+        """Ships what is left, within ``bound_s`` seconds, and gives up when nothing moved for ``stuck_s``; False when some of
+        it stays for the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + bound_s
+        shipping = loop.create_task(self._persist())
         try:
-            async with asyncio.timeout(bound_s):
-                await self._persist()
-        except TimeoutError:
-            return False
+            while not shipping.done():
+                before = self.shipped_seq
+                left_s = min(stuck_s, ends - loop.time())
+                await asyncio.wait({shipping}, timeout=max(0.0, left_s))
+                if not shipping.done() and (self.shipped_seq == before or loop.time() >= ends):
+                    return False
+        finally:
+            shipping.cancel()
+            await asyncio.wait({shipping})
+        shipping.result()
         return self._journal.failure is None

@@ -18,7 +18,8 @@ class SavedSnapshot(Struct):
 
 def save_snapshot(path: Path, saved: SavedSnapshot) -> None:
     """Replaces the file whole: a reader sees the old one or the new one."""
-    temporary = path.with_suffix(".tmp")
+    # Workers of one port save the same file: each writes aside under a name of its own.
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode(saved))

@@ -12,13 +12,15 @@ READY_REQUEST = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r
 READY_ANSWER_MAX_BYTES = 64
 READY_PROBE_TIMEOUT_S = 2.0
 READY_POLL_S = 0.03
+READY_POLL_MAX_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What to run. ``ready_port`` answers ``/readyz`` on this machine when it can be used; None: it is ready once it runs.
+    """What to run. ``ready_port`` answers ``/readyz`` at ``ready_host`` when it can be used; None: it is ready once it runs.
 
-    ``kept`` says whether it is started again when it ends. The environment is all of it, and is never shown.
+    ``kept`` says whether it is started again when it ends. Children that follow each other and name the same ``team`` are
+    stopped together. ``inherited`` are descriptors of ours that it needs. The environment is all of it, and is never shown.
     """
 
     name: str
@@ -26,6 +28,9 @@ class Child:
     environ: Mapping[str, str] = field(repr=False)
     ready_port: int | None = None
     kept: bool = True
+    ready_host: str = "127.0.0.1"
+    team: str = ""
+    inherited: tuple[int, ...] = ()
 
 
 async def start(child: Child, lifeline_fd: int) -> Process:
@@ -34,17 +39,19 @@ async def start(child: Child, lifeline_fd: int) -> Process:
         *child.argv,
         env={**child.environ, LIFELINE_FD: str(lifeline_fd)},
         stdin=asyncio.subprocess.DEVNULL,
-        pass_fds=(lifeline_fd,),
+        pass_fds=(lifeline_fd, *child.inherited),
         start_new_session=True,
     )
 
 
 async def until_ready(child: Child) -> None:
     """Returns when the child answers ``/readyz`` with 200."""
+    pause_s = READY_POLL_S
     while child.ready_port is not None:
-        if await _is_ready(child.ready_port):
+        if await _is_ready(child.ready_host, child.ready_port):
             return
-        await asyncio.sleep(READY_POLL_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.1, READY_POLL_MAX_S)
 
 
 async def stop(process: Process, hurry: asyncio.Event, grace_s: float) -> bool:
@@ -72,10 +79,10 @@ def ending(returncode: int) -> str:
         return f"killed by signal {-returncode}"
 
 
-async def _is_ready(port: int) -> bool:
+async def _is_ready(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(READY_PROBE_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(READY_REQUEST)
                 answer = await reader.read(READY_ANSWER_MAX_BYTES)

@@ -22,8 +22,9 @@ def make_lifeline() -> tuple[int, int]:
     return os.pipe()
 
 
-def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0) -> None:
-    """In a child: from now on this process gets SIGTERM when its supervisor is gone, and ends GRACE_S later whatever it does.
+def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0, grace_s: float = GRACE_S) -> None:
+    """In a child: from now on this process gets SIGTERM when its supervisor is gone, and ends ``grace_s`` later whatever it
+    does.
 
     ``linger_s`` puts SIGTERM off, for a child that others need while they end. Does nothing in a process that no supervisor
     started. The variable is taken out, so that nothing inherits it.
@@ -34,15 +35,17 @@ def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0) -> N
     os.set_inheritable(int(number), False)
     if sys.platform == "linux" and not linger_s:
         _ask_kernel_for_a_signal()
-    thread = threading.Thread(target=_end_with_supervisor, args=(int(number), linger_s), name="lifeline", daemon=True)
+    thread = threading.Thread(
+        target=_end_with_supervisor, args=(int(number), linger_s, grace_s), name="lifeline", daemon=True
+    )
     thread.start()
 
 
-def _end_with_supervisor(fd: int, linger_s: float) -> None:
+def _end_with_supervisor(fd: int, linger_s: float, grace_s: float) -> None:
     os.read(fd, 1)  # nobody ever writes: this returns when the write end is closed
     time.sleep(linger_s)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_S)
+    time.sleep(grace_s)
     os._exit(1)
 
 

@@ -6,6 +6,7 @@ import signal
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from keeptrusts.supervisor.child import Child, ending, start, stop, until_ready
@@ -19,9 +20,10 @@ class Patience:
     """How long the supervisor waits for what. A restart's delay doubles up to its bound; a child that ran long starts anew.
 
     ``stop_grace_s`` lets a gateway finish its calls (30 s) and ship its journal (10 s); a second stop does not wait.
+    ``ready_timeout_s`` None: as long as it takes.
     """
 
-    ready_timeout_s: float = 60.0
+    ready_timeout_s: float | None = 60.0
     stop_grace_s: float = 45.0
     restart_delay_s: float = 0.2
     restart_delay_max_s: float = 10.0
@@ -37,7 +39,8 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._all_ready = False
-        self._running: dict[str, Process] = {}
+        self._running: dict[str, tuple[Child, Process]] = {}
+        self._order: dict[str, int] = {}
         self._lifeline_fd = -1
 
     def stop(self) -> None:
@@ -55,7 +58,7 @@ class Supervisor:
         """
         read_end, write_end = make_lifeline()
         self._lifeline_fd = read_end
-        keepers = [asyncio.create_task(self._keep(child)) for child in children]
+        keepers = self._keepers(children)
         try:
             code = await self._until_stopped(children, keepers, then)
         finally:
@@ -75,9 +78,14 @@ class Supervisor:
         if not await self._made_ready(children, keepers):
             return 0 if self._stopping.is_set() else 1
         self._all_ready = True
-        keepers += [asyncio.create_task(self._keep(child)) for child in await then()]
+        keepers += self._keepers(await then())
         await self._stopping.wait()
         return 0
+
+    def _keepers(self, children: Sequence[Child]) -> list[asyncio.Task[None]]:
+        for child in children:
+            self._order[child.name] = len(self._order)
+        return [asyncio.create_task(self._keep(child)) for child in children]
 
     async def _made_ready(self, children: Sequence[Child], keepers: Sequence[asyncio.Task[None]]) -> bool:
         """True when all children are ready; False when one ended first, time ran out or a stop was asked for."""
@@ -94,8 +102,9 @@ class Supervisor:
             if ready.done():
                 return True
             late = [name for probe, name in probes.items() if not probe.done()]
-            if not self._stopping.is_set() and not any(keeper.done() for keeper in keepers):
-                self._say(f"{' and '.join(late)} not ready after {self._patience.ready_timeout_s:g} s: stopping")
+            timeout_s = self._patience.ready_timeout_s
+            if timeout_s is not None and not self._stopping.is_set() and not any(keeper.done() for keeper in keepers):
+                self._say(f"{' and '.join(late)} not ready after {timeout_s:g} s: stopping")
             return False
         finally:
             ready.cancel()
@@ -123,9 +132,10 @@ class Supervisor:
     async def _lived(self, child: Child) -> str:
         """Runs the child once, to its end; says how it ended."""
         try:
-            process = self._running[child.name] = await start(child, self._lifeline_fd)
+            process = await start(child, self._lifeline_fd)
         except OSError as trouble:
             return f"not started: {trouble.strerror}"
+        self._running[child.name] = child, process
         if self._stopping.is_set():
             # Asked to stop while it was being started: whoever stops the others has not seen this one.
             await stop(process, self._hurry, self._patience.stop_grace_s)
@@ -139,10 +149,14 @@ class Supervisor:
             return
 
     async def _stop_all(self) -> None:
-        """Stops the children, the last one first: who was started on top of another ends before it."""
-        for name, process in reversed(self._running.items()):
-            if not await stop(process, self._hurry, self._patience.stop_grace_s):
-                self._say(f"{name} did not stop in time and was killed")
+        """Stops the children, the last one first: who was started on top of another ends before it, a team all at once."""
+        last_first = sorted(self._running.values(), key=lambda it: self._order[it[0].name], reverse=True)
+        for _, together in groupby(last_first, key=lambda it: it[0].team or it[0].name):
+            await asyncio.gather(*(self._stop_one(child, process) for child, process in together))
+
+    async def _stop_one(self, child: Child, process: Process) -> None:
+        if not await stop(process, self._hurry, self._patience.stop_grace_s):
+            self._say(f"{child.name} did not stop in time and was killed")
 
 
 def stop_on_signals(supervisor: Supervisor) -> None:

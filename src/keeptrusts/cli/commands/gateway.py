@@ -1,18 +1,24 @@
-"""`kt gateway run`: a gateway alone, with the rules of one policy file."""
+"""`kt gateway run`: a gateway alone, with the rules of one policy file; or several workers on one port."""
 
+import io
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keeptrusts.cli.failure import SAID_NO, Failure
-from keeptrusts.cli.listening import address, must_be_free
+from keeptrusts.cli.listening import Address, address, must_be_free
+from keeptrusts.gateway.acceptor import Place
 from keeptrusts.settings import default_data_dir
 from keeptrusts.supervisor.lifeline import hold_lifeline
+from keeptrusts.supervisor.shared_port import MAX_WORKERS, take_place
 
 DEFAULT_PORT = 41002
+GRACE_S = 45.0
+"""How long a gateway may take to end in order once its supervisor is gone: its calls (30 s), then its journal (10 s)."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="A gateway: the door that applications call.")
 
@@ -23,17 +29,41 @@ def run(
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="On this machine alone (default 41002).")] = None,
     listen: Annotated[str | None, typer.Option(help="Elsewhere: HOST:PORT.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where its journal is kept (default ~/.keeptrusts).")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MAX_WORKERS, help="How many processes serve the port together.")
+    ] = 1,
 ) -> None:
-    """Run a gateway until SIGTERM or Ctrl-C. It does not start on a policy file with errors."""
-    hold_lifeline(os.environ)
-    at = address(port, listen, DEFAULT_PORT)
-    must_be_free(at)
-    from keeptrusts.cli.rules import checked_rulebook
-    from keeptrusts.wiring import CannotStart, run_gateway
+    """Run a gateway until SIGTERM or Ctrl-C. It does not start on a policy file with errors.
 
-    rulebook = checked_rulebook(policy_config, os.environ, sys.stderr)
+    Told to stop, it takes no new calls, gives those under way 30 seconds, and leaves nothing behind; told twice, it ends.
+    """
+    hold_lifeline(os.environ, grace_s=GRACE_S)
+    at = address(port, listen, DEFAULT_PORT)
     home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
+    place = take_place(os.environ)
+    if workers > 1:
+        raise typer.Exit(_run_workers(policy_config, at, home, workers, os.environ))
+    if place is None:
+        must_be_free(at)
+    _run_one(policy_config, at, home, place, os.environ)
+
+
+def _run_one(policy_config: Path, at: Address, home: Path, place: Place | None, environ: Mapping[str, str]) -> None:
+    from keeptrusts.cli.rules import checked_rulebook
+    from keeptrusts.wiring import CannotStart, CutShort, run_gateway
+
+    # Of several workers the first one speaks for all.
+    problems = sys.stderr if place is None or place.number == 0 else io.StringIO()
+    rulebook = checked_rulebook(policy_config, environ, problems)
     try:
-        run_gateway(rulebook, at.host, at.port, home, os.environ)
-    except CannotStart as trouble:
+        run_gateway(rulebook, at.host, at.port, home, environ, place)
+    except (CannotStart, CutShort) as trouble:
         raise Failure(str(trouble), SAID_NO) from None
+
+
+def _run_workers(policy_config: Path, at: Address, home: Path, workers: int, environ: Mapping[str, str]) -> int:
+    import asyncio
+
+    from keeptrusts.cli.workers import run_workers
+
+    return asyncio.run(run_workers(policy_config, at, home, workers, environ))

@@ -10,6 +10,7 @@ import typer
 from keeptrusts.cli.home_dir import open_home
 from keeptrusts.cli.stack import Stack, prepare_stack, run_stack
 from keeptrusts.settings import default_data_dir
+from keeptrusts.supervisor.shared_port import MAX_WORKERS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -25,6 +26,9 @@ def up(
         Path | None, typer.Option(help="The gateway's policy file (default: the one in the data directory).")
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add sample teams and a trickle of simulated calls.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MAX_WORKERS, help="How many gateway processes serve the port together.")
+    ] = 1,
 ) -> None:
     """Run API, gateway and ledger on this machine until Ctrl-C. Both listen to this machine alone.
 
@@ -33,7 +37,7 @@ def up(
     home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
     lock = open_home(home)
     try:
-        stack: Stack = prepare_stack(home, api_port, gateway_port, policy_config, demo, os.environ, _say)
+        stack: Stack = prepare_stack(home, api_port, gateway_port, policy_config, demo, os.environ, _say, workers)
         code = asyncio.run(run_stack(stack, os.environ, _say))
     finally:
         os.close(lock)

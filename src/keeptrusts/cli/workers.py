@@ -1,0 +1,61 @@
+"""Several gateway workers on one port: what each is started with, and `kt gateway run --workers`, which watches them."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from keeptrusts.cli.listening import Address, bound
+from keeptrusts.supervisor.child import Child
+from keeptrusts.supervisor.shared_port import SharedPort, share
+from keeptrusts.supervisor.supervise import Patience, Supervisor, stop_on_signals
+
+# -P keeps whatever lies in the directory that kt was called in from being imported.
+PYTHON = (sys.executable, "-P", "-m")
+TEAM = "gateway"
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where to knock, not where to listen
+
+
+def gateway_command(policy_file: Path, at: Address, home: Path) -> tuple[str, ...]:
+    """The command line of one gateway."""
+    kt = (*PYTHON, "keeptrusts.cli.main", "gateway", "run")
+    return (*kt, "--policy-config", str(policy_file), "--listen", str(at), "--data-dir", str(home))
+
+
+def worker_children(
+    policy_file: Path, at: Address, home: Path, port: SharedPort, environ: Mapping[str, str]
+) -> list[Child]:
+    """A child for each worker. Whichever is ready first makes the port ready, so one of them is asked."""
+    argv = gateway_command(policy_file, at, home)
+    return [
+        Child(
+            f"gateway {number + 1}",
+            argv,
+            {**environ, **port.place(number)},
+            at.port if number == 0 else None,
+            ready_host=EVERYWHERE.get(at.host, at.host),
+            team=TEAM,
+            inherited=port.inherited,
+        )
+        for number in range(port.workers)
+    ]
+
+
+async def run_workers(policy_file: Path, at: Address, home: Path, workers: int, environ: Mapping[str, str]) -> int:
+    """Runs the workers until a signal; returns the exit code. Raises Failure when the port can't be had."""
+    with bound(at) as listener:
+        supervisor = Supervisor(_say, Patience(ready_timeout_s=None))
+        stop_on_signals(supervisor)
+
+        async def when_ready() -> Sequence[Child]:
+            _say(f"{workers} gateway workers serve {at}")
+            return []
+
+        children = worker_children(policy_file, at, home, share(listener, workers), environ)
+        return await supervisor.run(children, when_ready)
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        return  # nobody reads what we say; what we run goes on
