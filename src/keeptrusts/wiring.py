@@ -50,11 +50,12 @@ def run_gateway(
     data_dir: Path,
     environment: Mapping[str, str],
     place: Place | None = None,
+    supervised: bool = False,
 ) -> None:
     """Runs a gateway until SIGTERM or SIGINT. ``environment`` holds the providers' secrets and the API's token.
 
-    ``place``: it is a worker that serves a port together with others. Raises CannotStart, and CutShort for a gateway that
-    was told to stop twice.
+    ``place``: it is a worker that serves a port together with others. ``supervised``: a second signal says nothing new.
+    Raises CannotStart, and CutShort for a gateway that was told to stop twice.
     """
     from keeptrusts.gateway.node import StartRefused
     from keeptrusts.gateway.server import CutShort as LeftAtOnce
@@ -62,7 +63,7 @@ def run_gateway(
 
     _log_to_stdout()
     try:
-        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment, place)))
+        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment, place, supervised)))
     except StartRefused as trouble:
         raise CannotStart(str(trouble)) from None
     except LeftAtOnce:

@@ -46,9 +46,14 @@ class Product:
     """Everything that one journey needs. ``start`` before use; ``close`` ends every process that is left."""
 
     def __init__(
-        self, directory: Path, policy: Callable[[str, str], Policy] = enforcing, network: Network | None = None
+        self,
+        directory: Path,
+        policy: Callable[[str, str], Policy] = enforcing,
+        network: Network | None = None,
+        workers: int = 1,
     ) -> None:
         self.directory = directory
+        self.workers = workers
         self.network = network or this_machines()
         self.data_dir = directory / "data"
         self.truth_log = directory / "truth.jsonl"
@@ -62,6 +67,7 @@ class Product:
         self.gateway_url = f"http://127.0.0.1:{self.gateway_port}"
         self.env["KEEPTRUSTS_API_URL"] = self.api_url
         self._policy = policy
+        self.other_gateways: list[Program] = []
         self._running = ExitStack()
 
     def start(self) -> None:
@@ -87,16 +93,19 @@ class Product:
     def start_gateway(self) -> None:
         command = [KT, "gateway", "run", "--policy-config", str(self.policy_file)]
         command += ["--port", str(self.gateway_port), "--data-dir", str(self.data_dir)]
+        if self.workers > 1:
+            command += ["--workers", str(self.workers)]
         self.gateway = self._start(command, "gateway.log")
         self.gateway.wait_for(lambda: self.network.ready(self.gateway_url), "the gateway ready")
 
     def start_another_gateway(self) -> int:
-        """A second gateway with a journal of its own, as on another machine; its port."""
+        """One more gateway with journals of its own, as on another machine; its port."""
         port = free_port()
         command = [KT, "gateway", "run", "--policy-config", str(self.policy_file), "--port", str(port)]
-        another = self._start([*command, "--data-dir", str(self.directory / "elsewhere")], "another.log")
+        elsewhere = str(self.directory / f"elsewhere-{port}")
+        another = self._start([*command, "--data-dir", elsewhere], f"another-{port}.log")
         another.wait_for(lambda: self.network.ready(f"http://127.0.0.1:{port}"), "another gateway ready")
-        self.another_gateway = another
+        self.other_gateways.append(another)
         return port
 
     def close(self) -> None:
@@ -154,9 +163,11 @@ class Product:
 
 
 @contextmanager
-def running_product(directory: Path, policy: Callable[[str, str], Policy] = enforcing) -> Iterator[Product]:
+def running_product(
+    directory: Path, policy: Callable[[str, str], Policy] = enforcing, workers: int = 1
+) -> Iterator[Product]:
     """A started product that is gone after the block, whatever happens in it."""
-    product = Product(directory, policy)
+    product = Product(directory, policy, workers=workers)
     try:
         product.start()
         yield product

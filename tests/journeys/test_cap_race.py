@@ -7,6 +7,7 @@ import pytest
 
 from tests.journeys.books import Event, allocate, balance, issue_key, nanos, nothing_held, settled_events
 from tests.journeys.crowd import ask_together, chat_bytes
+from tests.journeys.policy_files import Policy, enforcing
 from tests.journeys.processes import until
 from tests.journeys.product import Key, running_product
 from tests.journeys.web import ask
@@ -20,17 +21,18 @@ BUDGET_NANOS = AFFORDED * COST_NANOS
 PROMPT = "Write a short haiku about cloud computing."
 
 
-@pytest.mark.parametrize("gateways", [1, 2])
-def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Path, gateways: int) -> None:
-    with running_product(tmp_path) as product:
+@pytest.mark.parametrize(("gateways", "workers"), [(1, 1), (2, 1), (1, 4), (8, 1)])
+def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Path, gateways: int, workers: int) -> None:
+    with running_product(tmp_path, patient, workers) as product:
         ports = [product.gateway_port] + [product.start_another_gateway() for _ in range(gateways - 1)]
         key = issue_key(product, "team_race")
-        known_everywhere(key, ports)
+        known_everywhere(key, ports * workers)
         allocate(product, "team_race", f"{BUDGET_NANOS / 1e9:.9f}")
         request = chat_bytes("gpt-4o-mini", PROMPT, key.headers, max_tokens=25)
         answers = ask_together(ports, [request] * CALLERS)
 
-        assert set(Counter(answer.status for answer in answers)) == {200, 402}
+        statuses = Counter(answer.status for answer in answers)
+        assert set(statuses) == {200, 402}, statuses
         truth = product.truth()
         truth_nanos = sum(served.cost_nanos for served in truth)
         assert truth_nanos <= BUDGET_NANOS, "the provider bills more than the wallet had"
@@ -51,12 +53,17 @@ def test_a_thousand_concurrent_calls_on_a_wallet_for_three_hundred(tmp_path: Pat
 
         assert nanos(nothing_held(product, "team_race")["spent"]) == truth_nanos
         assert product.gateway.stop() == 0
-        if gateways == 2:
-            assert product.another_gateway.stop() == 0
+        for another in product.other_gateways:
+            assert another.stop() == 0
         until(lambda: nanos(balance(product, "team_race")["leased"]) == 0, "the stopped gateways' leases returned")
         after = balance(product, "team_race")
         assert nanos(after["spent"]) == truth_nanos
         assert nanos(after["available"]) == BUDGET_NANOS - truth_nanos
+
+
+def patient(provider_url: str, api_url: str) -> Policy:
+    """A machine that is busy with other tests may need long for a thousand calls: no caller is to be told to come again."""
+    return {**enforcing(provider_url, api_url), "gateway": {"reserve_wait_ms": 30_000}}
 
 
 def known_everywhere(key: Key, ports: list[int]) -> None:

@@ -37,6 +37,7 @@ class Load:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.statuses: Counter[int] = Counter()
         self.answered: list[str] = []
+        self.broken = 0
 
     def __enter__(self) -> "Load":
         self._thread.start()
@@ -58,6 +59,7 @@ class Load:
                 async with asyncio.timeout(30):
                     await self._call(next(self._requests))
             except (OSError, ValueError):
+                self.broken += 1
                 await asyncio.sleep(0.02)  # the gateway is down: ask again soon, but not in a frenzy
 
     async def _call(self, request: bytes) -> None:
@@ -85,6 +87,7 @@ def test_ten_kills_under_load_lose_nothing_and_count_nothing_twice(tmp_path: Pat
             goal = len(product.truth()) + CALLS_BETWEEN_KILLS
             until(lambda: len(product.truth()) >= goal, f"{goal} calls served", 30.0)
         check_books(product, load)
+        assert load.statuses[200] >= KILLS * CALLS_BETWEEN_KILLS // 2
 
 
 def check_books(product: Product, load: Load) -> None:
@@ -122,4 +125,3 @@ def check_rows(product: Product, load: Load, truth: list[Served], rows: list[Eve
     assert flagged, "ten kills under load and not one call was caught in the middle: the test does not bite"
     assert product.gateway.stop() == 0
     until(lambda: nanos(balance(product, "team_crash")["leased"]) == 0, "every dead node's lease came back")
-    assert load.statuses[200] >= KILLS * CALLS_BETWEEN_KILLS // 2

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from keeptrusts.supervisor.child import Child, ending
 from keeptrusts.supervisor.supervise import STOPPING, Patience, Supervisor
@@ -57,6 +58,23 @@ def test_all_ready_then_what_comes_after_and_an_end_in_order() -> None:
         await asyncio.gather(*watches)
         assert order == ["demo", "gateway", "api"]
         assert run.said == []
+
+    tell(story)
+
+
+def test_a_team_is_stopped_together_after_what_came_later() -> None:
+    """Each may need long to end: the last one must not wait for the first. A deaf one does not keep the others."""
+
+    async def story(at: Registrar) -> None:
+        team = [replace(fake(f"gateway-{n}", at, *how), team="gateway") for n, how in ((1, ["deaf"]), (2, []))]
+        run = Run([fake("api", at), *team], patience=Patience(stop_grace_s=0.5))
+        api, first, second = await at.these("api", "gateway-1", "gateway-2")
+        order: list[str] = []
+        watches = [asyncio.create_task(note_end(child.name, child.gone(), order)) for child in (api, first, second)]
+        assert await run.stop() == 0
+        await asyncio.gather(*watches)
+        assert order == ["gateway-2", "gateway-1", "api"]
+        assert run.said == ["gateway-1 did not stop in time and was killed"]
 
     tell(story)
 

@@ -18,13 +18,14 @@ NOBODY = -1
 TURN_ACCEPTS = 8
 """Connections taken at most in one turn of the loop, so that calls under way have theirs."""
 
-GIVE_WAY_S = 0.005
+GIVE_WAY_S = 0.02
 """How long a process leaves a waiting connection to another that has fewer."""
 
 LOOK_AGAIN_S = 0.0005
 
 IGNORE_S = 1.0
-"""A process that did not take what was left to it (it is stuck, or dead) is left nothing for so long."""
+"""A process that did not take what was left to it (it is stuck, or dead) is left nothing for so long, or until its number
+changes."""
 
 BUSY_S = 0.05
 """How long accepting rests after the system refused it (no more descriptors, for example)."""
@@ -48,7 +49,7 @@ class Acceptor:
         self._connections = 0
         self._opened = False
         self._waiting_since: float | None = None
-        self._ignored_until = [0.0] * len(place.counts)
+        self._ignored = [(NOBODY, 0.0)] * len(place.counts)
         self._pause: asyncio.TimerHandle | None = None
         self._beginning: set[asyncio.Task[object]] = set()
 
@@ -99,8 +100,8 @@ class Acceptor:
     def _gives_way(self) -> bool:
         """Whether another has fewer connections, and is still given time to take this one."""
         now = self._loop.time()
-        others = enumerate(self._place.counts)
-        freer = [n for n, count in others if NOBODY < count < self._connections and self._ignored_until[n] <= now]
+        counts = enumerate(self._place.counts)
+        freer = [n for n, count in counts if NOBODY < count < self._connections and not self._ignores(n, count, now)]
         if not freer:
             return False
         if self._waiting_since is None:
@@ -108,8 +109,12 @@ class Acceptor:
         if now - self._waiting_since < GIVE_WAY_S:
             return True
         for number in freer:
-            self._ignored_until[number] = now + IGNORE_S
+            self._ignored[number] = self._place.counts[number], now + IGNORE_S
         return False
+
+    def _ignores(self, number: int, count: int, now: float) -> bool:
+        seen, until = self._ignored[number]
+        return count == seen and now < until
 
     def _begin(self, connection: socket.socket) -> None:
         connection.setblocking(False)

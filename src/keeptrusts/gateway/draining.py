@@ -36,7 +36,8 @@ LOOK_S = 0.02
 class GatewayServer(uvicorn.Server):
     """uvicorn's server with its signals and its end left to us. ``place``: see Acceptor; None: it has a socket of its own."""
 
-    def __init__(self, node: Node, place: Place | None) -> None:
+    def __init__(self, node: Node, place: Place | None, supervised: bool) -> None:
+        self._supervised = supervised
         self.hurry = asyncio.Event()
         self._acceptor: Acceptor | None = None
         super().__init__(
@@ -82,8 +83,8 @@ class GatewayServer(uvicorn.Server):
             self._acceptor.open()
 
     def told_to_stop(self) -> None:
-        """Asks for an end in order; asked again, for an end at once."""
-        if self.should_exit:
+        """Asks for an end in order; asked again, for an end at once, unless a supervisor sees to that."""
+        if self.should_exit and not self._supervised:
             self.force_exit = True
             self.hurry.set()
         self.should_exit = True
@@ -126,6 +127,8 @@ class GatewayServer(uvicorn.Server):
 
     @staticmethod
     async def _break_off(tasks: set[asyncio.Task[None]]) -> None:
+        # uvicorn takes a call that is cancelled for a fault of ours and logs its stack.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=BREAK_OFF_S)

@@ -29,6 +29,8 @@ class GatewayOptions(Struct, frozen=True):
     """What a gateway process is started with. ``environment`` holds the providers' secrets and the API's token.
 
     ``place`` is given to a worker that serves a port together with others; ``host`` and ``port`` are not used then.
+    ``supervised``: whoever started it kills it when it is to end at once, so that a second signal says nothing new: it comes
+    from the kernel, or from an init system that signals every process of a group.
     """
 
     rulebook: Rulebook
@@ -37,6 +39,7 @@ class GatewayOptions(Struct, frozen=True):
     data_dir: Path
     environment: Mapping[str, str]
     place: Place | None = None
+    supervised: bool = False
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -86,7 +89,7 @@ async def serve(options: GatewayOptions) -> None:
     if place is None or place.number == 0:
         announce(rulebook)
     node = Node(rulebook, options.environment, options.data_dir, link_for)
-    server = GatewayServer(node, place)
+    server = GatewayServer(node, place, options.supervised)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.told_to_stop)

@@ -22,16 +22,16 @@ def make_lifeline() -> tuple[int, int]:
     return os.pipe()
 
 
-def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0, grace_s: float = GRACE_S) -> None:
+def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0, grace_s: float = GRACE_S) -> bool:
     """In a child: from now on this process gets SIGTERM when its supervisor is gone, and ends ``grace_s`` later whatever it
     does.
 
-    ``linger_s`` puts SIGTERM off, for a child that others need while they end. Does nothing in a process that no supervisor
-    started. The variable is taken out, so that nothing inherits it.
+    ``linger_s`` puts SIGTERM off, for a child that others need while they end. False, and nothing is done, in a process that
+    no supervisor started. The variable is taken out, so that nothing inherits it.
     """
     number = environ.pop(LIFELINE_FD, "")
     if not number.isdigit():
-        return
+        return False
     os.set_inheritable(int(number), False)
     if sys.platform == "linux" and not linger_s:
         _ask_kernel_for_a_signal()
@@ -39,6 +39,7 @@ def hold_lifeline(environ: MutableMapping[str, str], linger_s: float = 0.0, grac
         target=_end_with_supervisor, args=(int(number), linger_s, grace_s), name="lifeline", daemon=True
     )
     thread.start()
+    return True
 
 
 def _end_with_supervisor(fd: int, linger_s: float, grace_s: float) -> None:

@@ -37,7 +37,7 @@ def run(
 
     Told to stop, it takes no new calls, gives those under way 30 seconds, and leaves nothing behind; told twice, it ends.
     """
-    hold_lifeline(os.environ, grace_s=GRACE_S)
+    supervised = hold_lifeline(os.environ, grace_s=GRACE_S)
     at = address(port, listen, DEFAULT_PORT)
     home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
     place = take_place(os.environ)
@@ -45,10 +45,12 @@ def run(
         raise typer.Exit(_run_workers(policy_config, at, home, workers, os.environ))
     if place is None:
         must_be_free(at)
-    _run_one(policy_config, at, home, place, os.environ)
+    _run_one(policy_config, at, home, place, supervised, os.environ)
 
 
-def _run_one(policy_config: Path, at: Address, home: Path, place: Place | None, environ: Mapping[str, str]) -> None:
+def _run_one(
+    policy_config: Path, at: Address, home: Path, place: Place | None, supervised: bool, environ: Mapping[str, str]
+) -> None:
     from keeptrusts.cli.rules import checked_rulebook
     from keeptrusts.wiring import CannotStart, CutShort, run_gateway
 
@@ -56,7 +58,7 @@ def _run_one(policy_config: Path, at: Address, home: Path, place: Place | None, 
     problems = sys.stderr if place is None or place.number == 0 else io.StringIO()
     rulebook = checked_rulebook(policy_config, environ, problems)
     try:
-        run_gateway(rulebook, at.host, at.port, home, environ, place)
+        run_gateway(rulebook, at.host, at.port, home, environ, place, supervised)
     except (CannotStart, CutShort) as trouble:
         raise Failure(str(trouble), SAID_NO) from None
 
