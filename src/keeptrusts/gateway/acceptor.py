@@ -62,14 +62,13 @@ class Acceptor:
 
     def close(self) -> None:
         """Takes no more; who waits in the queue is left to the others. The socket stays open in the processes that hold it."""
-        if not self._opened:
-            return
-        self._opened = False
-        if self._pause is not None:
-            self._pause.cancel()
-        else:
-            self._loop.remove_reader(self._place.listener.fileno())
-        self._place.counts[self._place.number] = NOBODY
+        if self._opened:
+            self._opened = False
+            if self._pause is not None:
+                self._pause.cancel()
+            else:
+                self._loop.remove_reader(self._place.listener.fileno())
+            self._place.counts[self._place.number] = NOBODY
         self._place.listener.close()
 
     def gone(self) -> None:
