@@ -20,7 +20,7 @@ from keeptrusts.core.link import Changes, Heartbeat, RegisteredControl, Register
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
-from keeptrusts.gateway.adoption import RETIRED_MARK, adopt_journals
+from keeptrusts.gateway.adoption import RETIRED_MARK
 from keeptrusts.gateway.cache import AnswerCache
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers
@@ -28,6 +28,7 @@ from keeptrusts.gateway.edition import Edition
 from keeptrusts.gateway.journal import Journal, JournalBusy, JournalFailed, machine_boot_id
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
+from keeptrusts.gateway.recovery import Recovery
 from keeptrusts.gateway.refusals import full
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
@@ -43,9 +44,6 @@ FINISH_STUCK_S = 3.0
 
 FULL_LOGGED_S = 60.0
 """How often the log says that the journal is full."""
-
-RECOVERY_WAIT_S = 5.0
-"""How long a start waits for the journals of crashed nodes to be recovered; what takes longer goes on beside the calls."""
 
 _NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
 _STALE = Refused(
@@ -84,7 +82,7 @@ class Node:
         self._heard_at = self.loop.time()
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
-        self._recovery: asyncio.Task[None] | None = None
+        self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)
         self.journal = _new_journal(self._root / self.node_id, self.node_id, rulebook.durability)
         self._boot = encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns()))
         self.journal.append(self._boot)
@@ -156,7 +154,7 @@ class Node:
         the saved snapshot, or waits for one. Raises StartRefused."""
         if self._link is None or self._shipper is None:
             callers = Callers(os.urandom(32), self._rulebook.groups, self._rulebook.model_allowlist)
-            await self._recover_first()
+            await self._recovery.first(self._registration())
             self._open(callers, PriceBook())
             return
         try:
@@ -184,36 +182,12 @@ class Node:
     async def _connect(self, link: Link) -> None:
         assert self._link_for is not None
         registered = await link.register(self._registration())
-        await self._recover_first()
+        await self._recovery.first(self._registration())
         asked_at = self.loop.time()
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
         self._save(snapshot, registered.key_pepper)
         self._heard_at = asked_at
-
-    async def _recover_first(self) -> None:
-        """Recovers what crashed nodes left, before calls need the money in it; but a start does not wait for ever."""
-        if self._recovery is None or self._recovery.done():
-            self._recovery = self.loop.create_task(self._recover())
-            self._keep(self._recovery)
-        done, _ = await asyncio.wait({self._recovery}, timeout=RECOVERY_WAIT_S)
-        if done:
-            self._recovery.result()
-        else:
-            log.warning("Recovering what crashed gateways left takes long: it goes on beside the calls.")
-
-    async def _recover(self) -> None:
-        failures = 0
-        while True:
-            try:
-                keep_s = self._rulebook.journal_retention_s
-                await adopt_journals(self._root, self._registration(), self._link_for, time.time_ns, keep_s)
-                return
-            except LinkDown as error:
-                if failures == 0:
-                    log.warning("What crashed gateways left can't be recovered yet: %s", error)
-            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
-            failures += 1
 
     async def _connect_later(self, link: Link) -> None:
         failures = 0
