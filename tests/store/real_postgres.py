@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -42,12 +42,20 @@ _numbers = count(1)
 class Server:
     """A running server with an empty ledger as template ``ledger``."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, programs: Path, home: Path, process: "subprocess.Popen[bytes]") -> None:
         self.port = port
+        self.programs = programs
+        self.home = home
         self.ready = False
+        self._process = process
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres:secret@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=10)
 
 
 @cache
@@ -73,26 +81,45 @@ def server() -> Server:
         [programs / "initdb", "-D", data, "--encoding=UTF8", *options],
         check=True, capture_output=True, user=user, cwd=home,
     )  # fmt: skip
+    return _start(programs, home, data)
+
+
+@contextmanager
+def standby() -> Iterator[Server]:
+    """A standby of this process's server, with everything that it has now."""
+    primary = server()
+    user = UNPRIVILEGED if os.geteuid() == 0 else None
+    data = primary.home / f"standby-{next(_numbers)}"
+    subprocess.run(
+        [primary.programs / "pg_basebackup", "-d", primary.url("postgres"), "-D", data, "-R", "-c", "fast", "--no-sync"],
+        check=True, capture_output=True, user=user, cwd=primary.home,
+    )  # fmt: skip
+    copy = _start(primary.programs, primary.home, data)
+    try:
+        yield copy
+    finally:
+        copy.stop()
+
+
+def _start(programs: Path, home: Path, data: Path) -> Server:
+    user = UNPRIVILEGED if os.geteuid() == 0 else None
     port = _free_port()
     settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-    log = (home / "log").open("wb")
-    process = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-p", str(port), "-k", "", *settings],
-        stdout=log, stderr=log, user=user, cwd=home, preexec_fn=_end_with_parent,  # noqa: PLW1509 -- a single call, of the C library
-    )  # fmt: skip
-    log.close()
-
-    def stop() -> None:
-        process.send_signal(signal.SIGQUIT)
-        process.wait(timeout=10)
-
-    atexit.register(stop)
+    with (home / f"{data.name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", data, "-p", str(port), "-k", "", *settings],
+            stdout=log, stderr=log, user=user, cwd=home,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 -- a single call, of the C library
+        )  # fmt: skip
+    started = Server(port, programs, home, process)
+    atexit.register(started.stop)
     deadline = monotonic() + START_TIMEOUT_S
-    while not (data / "postmaster.pid").exists() or "ready" not in (data / "postmaster.pid").read_text():
-        assert process.poll() is None, (home / "log").read_text()
+    status = data / "postmaster.pid"
+    while not status.exists() or "ready" not in status.read_text():
+        assert process.poll() is None, (home / f"{data.name}.log").read_text()
         assert monotonic() < deadline, "PostgreSQL did not become ready"
         sleep(0.02)
-    return Server(port)
+    return started
 
 
 def binaries(home: Path, user: str | None) -> Path:

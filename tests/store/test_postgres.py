@@ -17,7 +17,7 @@ from keeptrusts.store.migrate import migrate, migrations
 from keeptrusts.store.postgres import DatabaseUrlInvalid, PostgresDatabase, open_postgres, told_without_password
 from tests.ledger_node import event
 from tests.store.cutting_proxy import cutting_proxy
-from tests.store.real_postgres import command, empty_database, ledger_database, open_ledger, server
+from tests.store.real_postgres import command, empty_database, ledger_database, open_ledger, server, standby
 
 pytestmark = pytest.mark.anyio
 
@@ -148,6 +148,21 @@ async def test_a_server_set_read_only_can_be_asked_and_grants_nothing() -> None:
                 assert await sql.fetch("SELECT 1") == [(1,)]
         finally:
             await database.close()
+
+
+async def test_a_standby_is_refused_and_passed_by_where_the_primary_is_named_too() -> None:
+    async with ledger_database() as url:
+        with standby() as copy:
+            name = url.rpartition("/")[2]
+            with pytest.raises(StoreAway, match="money is decided on the primary alone"):
+                await open_postgres(copy.url(name))
+            both = url.replace(f":{server().port}/", f":{copy.port},127.0.0.1:{server().port}/")
+            database = await open_postgres(both)
+            try:
+                async with database.transaction() as sql:
+                    assert await sql.fetch("SELECT pg_is_in_recovery()") == [(False,)]
+            finally:
+                await database.close()
 
 
 async def test_two_that_wait_for_each_other_end_in_a_conflict_for_one(database: PostgresDatabase) -> None:
