@@ -287,6 +287,24 @@ async def test_spend_of_a_lease_that_the_store_never_granted_is_posted_outside_o
     assert (now.unleased, now.posted, now.leased, now.available) == (35, 0, 0, 965)
 
 
+async def test_an_attempt_that_ended_in_an_earlier_batch_is_not_counted_again_with_its_event(
+    store: LedgerStore, tools: Tools
+) -> None:
+    """The first attempt was paid by a lease of which the batch with the event says nothing more."""
+    wallet = await fund(store, monthly=1_000)
+    node = LedgerNode(store, tools)
+    await node.ask("lse_1", need=100)
+    await node.ask("lse_2", need=100)
+    first, second = attempt("lse_1", 30, outcome="indeterminate"), attempt("lse_2", 20, number=2)
+    node.write(Close("evt_1", first))
+    await node.ship()
+    node.write(event("evt_1", (first, second), settles=1))
+    await node.ship()
+    now = await account(store, wallet, "monthly", tools.now())
+    assert (now.posted, now.unleased, now.overrun) == (50, 0, 0)
+    assert [line[:2] for line in await statement(store)] == [("settle", 30), ("settle", 20)]
+
+
 async def test_unenforced_spend_is_seen_in_the_wallet(store: LedgerStore, tools: Tools) -> None:
     """A gateway that holds nothing still spends the team's money."""
     wallet = await fund(store, monthly=1_000)

@@ -59,7 +59,7 @@ class Posting:
         """Everything that the records speak of: their leases, those leases' periods, and wallets spent from without one."""
         records = list(records)
         self._movements = lease_movements(placed.record for placed in records)
-        for lease_id in sorted(self._movements):
+        for lease_id in sorted(self._movements.keys() | _leases_of_events(records)):
             await self._load_lease(lease_id)
         for placed in records:
             if isinstance(placed.record, Event) and self._unheld_nanos(placed.record):
@@ -80,9 +80,9 @@ class Posting:
 
     async def _load_lease(self, lease_id: str) -> None:
         lease = await self._ledger.leases.find(lease_id)
-        movement = self._movements[lease_id]
+        movement = self._movements.get(lease_id)
         if lease is None:
-            if movement.closed:
+            if movement is not None and movement.closed:
                 # Closed before the store ever heard of it: a grant that arrives late must find it closed.
                 await self._mark(lease_id, movement.team_id)
             return
@@ -210,6 +210,12 @@ class Posting:
         await self._ledger.wallets.set_short(wallet_id, 0)
         version = await self._ledger.wallets.next_version(wallet_id)
         await self._ledger.changes.add("wallet", wallet_id, version, recall=False)
+
+
+def _leases_of_events(records: Iterable[Placed]) -> set[str]:
+    """The leases that paid for all attempts of the events: of earlier attempts the ends may have come in earlier batches."""
+    events = (placed.record for placed in records if isinstance(placed.record, Event))
+    return {a.lease_id for event in events for a in event.attempts if a.lease_id is not None}
 
 
 def _spender(event: Event) -> Spender:
