@@ -267,6 +267,22 @@ def test_a_journal_that_the_store_does_not_take_does_not_keep_the_gateway_from_s
     assert adopt(loop, tmp_path / "root", control) == 1, "the next start tries again"
 
 
+def test_a_journal_that_lost_what_was_shipped_is_not_taken_for_finished(
+    loop: HandLoop, life: Life, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The machine's power failed: the store has applied records that the disk had not kept."""
+    data = whole_journal(life)
+    ends = [group.end_offset for group in read_groups(data, 1, GENESIS)]
+    for kept in (0, *ends[:3]):
+        control = store_when(life, life.journal.written_seq)
+        applied = control.apply(NODE, data, 1, GENESIS)
+        directory = died_after(tmp_path / str(kept), data[:kept])
+        adopt(loop, tmp_path / str(kept), control)
+        assert not (directory / RETIRED_MARK).exists()
+        assert f"it has records up to {applied}" in caplog.text
+        caplog.clear()
+
+
 def test_without_a_control_plane_a_journal_is_only_completed(loop: HandLoop, life: Life, tmp_path: Path) -> None:
     directory = died_after(tmp_path / "root", whole_journal(life))
     assert loop.done(adopt_journals(tmp_path / "root", REGISTRATION, None, lambda: 9)) == 1

@@ -269,6 +269,11 @@ async def _complete(journal: Journal, now_ns: int) -> None:
 async def _ship(journal: Journal, registration: Registration, link: Link, keep_s: float) -> None:
     try:
         await link.register(msgspec.structs.replace(registration, node_id=journal.node_id))
-        await Shipper(journal, link, keep_s).ship_pending()
+        shipper = Shipper(journal, link, keep_s)
+        await shipper.ship_pending()
+        applied = shipper.shipped_seq or (await link.ship(b"", 1, GENESIS)).last_seq
+        if applied > journal.written_seq:
+            # What was shipped was lost here, as when the power fails: no record of ours can follow what we do not know.
+            raise RecordsGone(f"it has records up to {applied}, and on this disk the last is {journal.written_seq}")
     finally:
         link.close()
