@@ -163,6 +163,24 @@ def test_closing_writes_what_is_pending_and_lets_go_of_the_lock(loop: HandLoop, 
 # Segments
 
 
+def test_a_closed_journal_takes_nothing_more(loop: HandLoop, tmp_path: Path) -> None:
+    """Another process may hold its lock by now: a call that ends too late must not write beside it."""
+    journal = Journal(tmp_path, "nod_1")
+    in_loop(loop, lambda: journal.append(b"in time"))
+    journal.close()
+    sent: list[str] = []
+
+    async def too_late() -> None:
+        journal.append(b"too late")
+        journal.then(sent.append, "request", lambda _: None)
+        with pytest.raises(JournalFailed):
+            await journal.written()
+
+    loop.done(too_late())
+    assert groups_on_disk(tmp_path) == [[b"in time"]]
+    assert sent == []
+
+
 def test_a_full_segment_is_followed_by_one_that_can_be_read_alone(
     loop: HandLoop, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

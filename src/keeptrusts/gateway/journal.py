@@ -241,7 +241,7 @@ class Journal:
                 on_failure(failed)
 
     def close(self) -> None:
-        """Writes what is pending and lets go of the file and the lock."""
+        """Writes what is pending and lets go of the file and the lock; nothing can be written from then on."""
         try:
             if self._pending and self.failure is None:
                 self._write(self._pending)
@@ -253,6 +253,9 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+        if self.failure is None:
+            # Whoever takes the lock next is the one writer: what comes too late must fail, not open the file again.
+            self.failure = "it is closed"
         os.close(self._lock)
 
 
