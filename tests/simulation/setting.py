@@ -1,0 +1,54 @@
+"""The organization in which every simulated world plays: its teams, models, prices and policy file."""
+
+from datetime import UTC, datetime
+
+from keeptrusts.control.context import Actor
+from keeptrusts.core.ledger.alerts import Threshold
+from keeptrusts.core.pricing.price import Rates
+from keeptrusts.core.routing.target import GroupModel, ModelGroup, Target
+from keeptrusts.core.rulebook.rulebook import ApiLink, CacheRules, ConsumerGroup, Rulebook, SpendControl
+from tests.simulation.profile import Profile
+from tests.simulation.provider import FIRST_BYTE_S
+
+TEAMS = ("team_a", "team_b", "team_c")
+PROJECT = "search"
+PROJECTS = {"team_b": {"project": PROJECT}}
+DEPARTMENT = "eng"
+MODELS = {"gpt-4o-mini": "openai", "gpt-4.1-mini": "other"}
+RATES = {"gpt-4o-mini": Rates(150_000, 600_000), "gpt-4.1-mini": Rates(400_000, 1_600_000)}
+FIRST_PRICES = datetime(2025, 1, 1, tzinfo=UTC)
+LONGEST_ANSWER = 64
+ADMIN = Actor("admin", "admin")
+
+
+def key_of_team(team: str) -> str:
+    """What the team's clients send."""
+    return f"kt_cg_the-key-of-{team}"
+
+
+def rules_of(profile: Profile) -> Rulebook:
+    """The policy file of every gateway."""
+    targets = tuple(
+        Target(f"{provider}-main", provider, base_url=f"http://{provider}/v1", first_byte_timeout_s=FIRST_BYTE_S)
+        for provider in MODELS.values()
+    )
+    group = ModelGroup(
+        "smart", "cost-priority", tuple(GroupModel(p, m, None, n) for n, (m, p) in enumerate(MODELS.items()))
+    )
+    caps = (SpendControl("team_a", 40 * 60_000, 20 * 60_000, "daily", "notify", "block"),) if profile.caps else ()
+    return Rulebook(
+        targets=targets,
+        groups=tuple(
+            ConsumerGroup(team, api_key=key_of_team(team), wallet_team_id=team, attribution=PROJECTS.get(team, {}))
+            for team in TEAMS
+        ),
+        model_groups=(group,),
+        spend_controls=caps,
+        cache=CacheRules(enabled=profile.cache),
+        wallet_enforcement=True,
+        thresholds=(Threshold(50, "notify"), Threshold(90, "notify")) if profile.thresholds else (),
+        api=ApiLink("http://api", "TOKEN"),
+        durability=profile.durability,
+        min_slice_nanos=10_000,
+        max_stale_s=60,
+    )
