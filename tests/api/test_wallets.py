@@ -1,5 +1,6 @@
 """Budgets through the API: set, replaced, spent, told; nothing is lost, and every line of the statement adds up."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -173,3 +174,18 @@ async def test_an_allocation_is_on_the_audit_trail(admin: Caller, control: Contr
         ('{"monthly":null}', '{"monthly":1000000000}'),
         ('{"monthly":1000000000}', '{"monthly":2000000000}'),
     ]
+
+
+async def test_a_request_with_an_idempotency_key_acts_once(admin: Caller) -> None:
+    await allocate(admin, "100")
+    body = json.dumps({"team_id": "team_a", "amount": "5"}).encode()
+    answers = [
+        await admin.send("POST", "/v1/wallets/credit", body, {"idempotency-key": key}) for key in ("a", "a", "b", "a")
+    ]
+    assert [answer.json["allocated"] for answer in answers] == [105, 105, 110, 105], (
+        "a repetition is told what was told"
+    )
+    assert (await admin.get("/v1/wallets/balance", team_id="team_a")).json["allocated"] == 110
+    other = json.dumps({"team_id": "team_a", "amount": "6"}).encode()
+    reused = await admin.send("POST", "/v1/wallets/credit", other, {"idempotency-key": "a"})
+    assert (reused.status, reused.json["error"]["code"]) == (409, "idempotency_key_reused")

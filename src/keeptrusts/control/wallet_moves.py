@@ -8,6 +8,7 @@ from keeptrusts.control.accounts import open_accounts
 from keeptrusts.control.audit import note
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import conflict, invalid
+from keeptrusts.control.repeats import Repeat, answered, remember
 from keeptrusts.control.wallets import (
     Balance,
     accounts_of,
@@ -29,13 +30,21 @@ from keeptrusts.store.books import Books
 
 
 async def credit(
-    control: Control, actor: Actor, named: str, amount_nanos: int, kind: PeriodKind, description: str | None
+    control: Control,
+    actor: Actor,
+    named: str,
+    amount_nanos: int,
+    kind: PeriodKind,
+    description: str | None,
+    repeat: Repeat | None = None,
 ) -> Balance:
     """Adds to the wallet's current period. Raises Denial when its parent has not got that much left to give."""
     async with control.store.write() as books:
+        if (told := await answered(books, actor, repeat, Balance)) is not None:
+            return told
         wallet = await wallet_named(books, named)
         await credit_in(control, actor, books, wallet, amount_nanos, kind, description)
-        return await _now(control, books, wallet, kind)
+        return await remember(books, control.tools, actor, repeat, await _now(control, books, wallet, kind))
 
 
 async def credit_in(
@@ -62,6 +71,7 @@ async def transfer(
     amount_nanos: int,
     kind: PeriodKind,
     description: str | None,
+    repeat: Repeat | None = None,
 ) -> tuple[Balance, Balance]:
     """Moves unused money from one wallet's current period to another's; returns both as they are then.
 
@@ -69,6 +79,8 @@ async def transfer(
     """
     must_be_amount(amount_nanos)
     async with control.store.write() as books:
+        if (told := await answered(books, actor, repeat, tuple[Balance, Balance])) is not None:
+            return told
         from_wallet, to_wallet = await wallet_named(books, giving), await wallet_named(books, taking)
         if from_wallet.wallet_id == to_wallet.wallet_id:
             raise invalid("to: is the wallet that the money comes from")
@@ -82,21 +94,30 @@ async def transfer(
             await _add(control, actor, books, to_wallet, kind, amount_nanos, "transfer", why)
         moved: Mapping[str, object] = {"to": to_wallet.wallet_id, kind: amount_nanos}
         await note(books, control.tools, actor, "wallet.transfer", from_wallet.wallet_id, None, moved)
-        return await _now(control, books, from_wallet, kind), await _now(control, books, to_wallet, kind)
+        both = await _now(control, books, from_wallet, kind), await _now(control, books, to_wallet, kind)
+        return await remember(books, control.tools, actor, repeat, both)
 
 
 async def reclaim(
-    control: Control, actor: Actor, named: str, amount_nanos: int | None, kind: PeriodKind, description: str | None
+    control: Control,
+    actor: Actor,
+    named: str,
+    amount_nanos: int | None,
+    kind: PeriodKind,
+    description: str | None,
+    repeat: Repeat | None = None,
 ) -> Balance:
     """Takes unused money (None: all of it) back from the wallet's current period, so that its parent may give it anew."""
     if amount_nanos is not None:
         must_be_amount(amount_nanos)
     async with control.store.write() as books:
+        if (told := await answered(books, actor, repeat, Balance)) is not None:
+            return told
         wallet = await wallet_named(books, named)
         taken = await _unused(control, books, wallet, kind, amount_nanos)
         await _add(control, actor, books, wallet, kind, -taken, "reclaim", description)
         await note(books, control.tools, actor, "wallet.reclaim", wallet.wallet_id, None, {kind: taken})
-        return await _now(control, books, wallet, kind)
+        return await remember(books, control.tools, actor, repeat, await _now(control, books, wallet, kind))
 
 
 async def _unused(control: Control, books: Books, wallet: Wallet, kind: PeriodKind, asked: int | None) -> int:

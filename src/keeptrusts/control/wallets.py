@@ -11,6 +11,7 @@ from keeptrusts.control.alerts import raise_alerts
 from keeptrusts.control.audit import note
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import conflict, invalid, not_found
+from keeptrusts.control.repeats import Repeat, answered, remember
 from keeptrusts.control.teams import team_ids_called, team_names
 from keeptrusts.core.ledger.entry import Entry, EntryType, NumberedEntry
 from keeptrusts.core.ledger.standing import key_of, leading
@@ -58,7 +59,7 @@ class Allocation(Struct, frozen=True):
     options: Mapping[str, Any] = NO_OPTIONS
 
 
-async def allocate(control: Control, actor: Actor, asked: Allocation) -> Balance:
+async def allocate(control: Control, actor: Actor, asked: Allocation, repeat: Repeat | None = None) -> Balance:
     """Sets the wallet's budget for this period and those that follow; the first allocation makes the wallet.
 
     Lowering always succeeds: it binds new grants at once, and what gateways have at hand is called back. Raises Denial
@@ -66,6 +67,8 @@ async def allocate(control: Control, actor: Actor, asked: Allocation) -> Balance
     """
     tools, kind = control.tools, asked.kind
     async with control.store.write() as books:
+        if (told := await answered(books, actor, repeat, Balance)) is not None:
+            return told
         wallet, was = await _placed(control, books, asked)
         alive = control.presence.alive(tools.clock.monotonic_s())
         before = await read_accounts(books.wallets, wallet, tools.now(), alive)
@@ -89,7 +92,8 @@ async def allocate(control: Control, actor: Actor, asked: Allocation) -> Balance
         await alert(control, books, period, accounts)
         after = {kind: asked.amount_nanos, **changed_options(was, wallet)}
         await note(books, tools, actor, "wallet.allocate", wallet.wallet_id, {kind: old}, after)
-        return await balance_of(control, books, accounts, period)
+        found = await balance_of(control, books, accounts, period)
+        return await remember(books, tools, actor, repeat, found)
 
 
 async def _placed(control: Control, books: Books, asked: Allocation) -> tuple[Wallet, Wallet | None]:

@@ -18,6 +18,7 @@ from keeptrusts.store.leases import SqlLeases
 from keeptrusts.store.meta import SqlMeta
 from keeptrusts.store.nodes import SqlNodes
 from keeptrusts.store.prices import SqlPrices
+from keeptrusts.store.repeats import SqlRepeats
 from keeptrusts.store.signs import SqlSigns
 from keeptrusts.store.tickets import SqlTickets
 from keeptrusts.store.tokens import SqlTokens
@@ -40,6 +41,7 @@ class Books:
         self.key_use = self.tokens
         self.prices = SqlPrices(connection)
         self.nodes = SqlNodes(connection)
+        self.repeats = SqlRepeats(connection)
         self.groups = SqlGroups(connection)
         self.audit = SqlAudit(connection)
         self.inspection = SqlInspection(connection)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import bad_request
 from keeptrusts.api.exact_json import answer
+from keeptrusts.api.repeats import TheRepeat, once
 from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, AmountNanos, Currency, Name, Shape, Text, Usd, rfc3339
 from keeptrusts.clock import NANOS_PER_MS, unix_ms
 from keeptrusts.control import wallet_moves, wallet_states, wallets
@@ -208,27 +209,33 @@ WalletName = Annotated[
 TeamId = Annotated[str | None, Query(max_length=200, description="A team's id, or its name.")]
 
 
-async def allocate(control: TheControl, actor: TheActor, body: Allocate) -> Response:
+async def allocate(control: TheControl, actor: TheActor, repeat: TheRepeat, body: Allocate) -> Response:
     """Set a wallet's budget, its place in the tree and its options. The first allocation makes the wallet."""
-    return answer(told(await wallets.allocate(control, actor, body.asked())))
+    found = await once(repeat, lambda: wallets.allocate(control, actor, body.asked(), repeat))
+    return answer(told(found))
 
 
-async def credit(control: TheControl, actor: TheActor, body: Credit) -> Response:
+async def credit(control: TheControl, actor: TheActor, repeat: TheRepeat, body: Credit) -> Response:
     """Add money to a wallet's current period."""
-    found = await wallet_moves.credit(control, actor, body.named(), body.amount, body.period, body.description)
+    wallet, amount, period, why = body.named(), body.amount, body.period, body.description
+    found = await once(repeat, lambda: wallet_moves.credit(control, actor, wallet, amount, period, why, repeat))
     return answer(told(found))
 
 
-async def reclaim(control: TheControl, actor: TheActor, body: Reclaim) -> Response:
+async def reclaim(control: TheControl, actor: TheActor, repeat: TheRepeat, body: Reclaim) -> Response:
     """Take unused money back from a wallet's current period."""
-    found = await wallet_moves.reclaim(control, actor, body.named(), body.amount, body.period, body.description)
+    wallet, amount, period, why = body.named(), body.amount, body.period, body.description
+    found = await once(repeat, lambda: wallet_moves.reclaim(control, actor, wallet, amount, period, why, repeat))
     return answer(told(found))
 
 
-async def transfer(control: TheControl, actor: TheActor, body: Transfer) -> Response:
+async def transfer(control: TheControl, actor: TheActor, repeat: TheRepeat, body: Transfer) -> Response:
     """Move unused money from one wallet to another."""
-    giving, taking = await wallet_moves.transfer(
-        control, actor, body.from_wallet, body.to_wallet, body.amount, body.period, body.description
+    giving, taking = await once(
+        repeat,
+        lambda: wallet_moves.transfer(
+            control, actor, body.from_wallet, body.to_wallet, body.amount, body.period, body.description, repeat
+        ),
     )
     return answer({"from": told(giving).model_dump(), "to": told(taking).model_dump()})
 
