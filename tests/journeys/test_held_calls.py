@@ -113,6 +113,17 @@ def test_a_wait_that_ends_names_the_ticket_and_a_retry_picks_it_up(product: Prod
     assert _status(product, ticket, "redeemed")
 
 
+def test_a_gateway_that_stops_answers_held_calls_with_their_ticket_at_once(product: Product) -> None:
+    key = poor_key(product, "team_stopped")
+    calling = Calling(lambda: product.chat(key, max_tokens=25))
+    ticket = held_ticket(product, "team_stopped")
+    assert product.gateway.stop() == 0
+    refused = calling.answer()
+    assert (refused.status, refused.error["details"]["ticket"]) == (402, ticket["id"])
+    assert _status(product, ticket["id"], "open")
+    product.start_gateway()
+
+
 def test_a_call_that_fits_is_not_held(product: Product) -> None:
     key = funded_key(product, "team_rich", "1")
     assert product.chat(key, max_tokens=25).status == 200

@@ -366,8 +366,9 @@ class Node:
 
     def _opening_records(self) -> list[bytes]:
         """What a segment must begin with to be replayed without those before it: who the node is, and its leases."""
-        leases = self.treasury.purse.open_leases()
-        return [self._boot, *(encode_record(LeaseIntent(lease.lease_id, lease.team_id)) for lease in leases)]
+        leases = [(lease.lease_id, lease.team_id) for lease in self.treasury.purse.open_leases()]
+        leases += self.waiting_room.announced()
+        return [self._boot, *(encode_record(LeaseIntent(lease_id, team_id)) for lease_id, team_id in leases)]
 
 
 def _new_journal(directory: Path, node_id: str, durability: Literal["process", "power"]) -> Journal:

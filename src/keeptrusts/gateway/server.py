@@ -91,8 +91,14 @@ async def serve(options: GatewayOptions) -> None:
     node = Node(rulebook, options.environment, options.data_dir, link_for)
     server = GatewayServer(node, place, options.supervised)
     loop = asyncio.get_running_loop()
+
+    def told_to_stop() -> None:
+        # Held calls would keep the drain waiting for people: each is answered with its ticket.
+        node.waiting_room.close()
+        server.told_to_stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.told_to_stop)
+        loop.add_signal_handler(number, told_to_stop)
     serving = loop.create_task(server.serve(sockets=[] if listener is None else [listener]))
     sweeping = loop.create_task(server.close_idle())
     try:

@@ -214,6 +214,10 @@ class WaitingRoom:
         with suppress(LinkDown, LinkRefused):
             await link.leave_ticket(left)
 
+    def announced(self) -> list[tuple[str, str]]:
+        """The leases that held calls may be paid from, each with its team: the journal must not forget them."""
+        return [(held.request.lease_id, held.request.team_id) for held in self._held.values()]
+
     def decided(self, ticket_ids: Sequence[str]) -> None:
         """Approvers have spoken."""
         for ticket_id in ticket_ids:
