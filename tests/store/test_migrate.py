@@ -1,5 +1,6 @@
 """A schema is brought forward once, and one that we do not know is left alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -76,3 +77,13 @@ async def test_facts_are_neither_updated_nor_deleted(database: SqliteDatabase, t
         with pytest.raises(apsw.ConstraintError, match="never"):
             async with database.transaction() as sql:
                 await sql.execute(change)
+
+
+async def test_two_that_migrate_the_same_file_at_once_migrate_it_once(tmp_path: Path) -> None:
+    both = [await open_sqlite(tmp_path / "same.db") for _ in range(2)]
+    try:
+        applied = await asyncio.gather(*(migrate(database, migrations()) for database in both))
+    finally:
+        for database in both:
+            await database.close()
+    assert sorted(applied, key=len) == [[], [migration.name for migration in migrations()]]
