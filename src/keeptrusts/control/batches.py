@@ -9,7 +9,7 @@ from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.journal_reading import Batch, Placed, read_batch, set_aside
 from keeptrusts.control.lost_grants import make_lost_grants
 from keeptrusts.control.posting import Posting
-from keeptrusts.core.ledger.records import Event, encode_record
+from keeptrusts.core.ledger.records import End, Event, encode_record
 from keeptrusts.store.contracts import Ledger, LedgerStore
 
 log = logging.getLogger("keeptrusts::api")
@@ -27,7 +27,8 @@ async def apply_batch(
         if not batch.records and not batch.unfit:
             return batch.last_seq
         await _set_doubles_aside(ledger, batch)
-        await make_lost_grants(ledger, tools, terms, batch.records)
+        if await make_lost_grants(ledger, tools, terms, batch.records):
+            await ledger.recovery.begin(tools.now_ms(), f"node {terms.node_id} has grants that the store has not")
         posting = Posting(ledger, tools, terms)
         await posting.load(batch.records)
         posting.work_out(batch.records)
@@ -36,6 +37,8 @@ async def apply_batch(
             log.error("Record %d of node %s goes to quarantine: %s", unfit.seq, terms.node_id, unfit.reason)
             await ledger.journals.quarantine(terms.node_id, unfit.seq, unfit.data, unfit.reason, tools.now_ms())
         await ledger.journals.advance(terms.node_id, batch.last_seq, batch.chain)
+        if any(isinstance(placed.record, End) for placed in batch.records):
+            await ledger.journals.end(terms.node_id)
         return batch.last_seq
 
 

@@ -8,6 +8,7 @@ import msgspec
 from keeptrusts.clock import unix_ms
 from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.denial import invalid
+from keeptrusts.control.losses import refuse_what_may_be_lost
 from keeptrusts.control.ways import Way, bounds_of, entered_at, open_way, wallets_of_way
 from keeptrusts.core.ledger.grant import (
     Bound,
@@ -42,6 +43,7 @@ async def grant(store: LedgerStore, tools: Tools, terms: NodeTerms, request: Gra
         raise invalid(f"also names more than {MAX_ALSO} budgets")
     now = tools.now()
     async with store.ledger() as ledger:
+        await refuse_what_may_be_lost(ledger, terms.node_id, request.grants_noted)
         lease = await ledger.leases.find(request.lease_id)
         wallets = await wallets_of_way(ledger.wallets, request.team_id, request.also)
         way = await open_way(ledger, wallets, now, terms.alive | {terms.node_id})

@@ -5,8 +5,10 @@ import msgspec
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import invalid, not_found
 from keeptrusts.control.neighbours import listen
+from keeptrusts.control.recovery import hear
 from keeptrusts.control.token_shapes import key_record
 from keeptrusts.core.identity.gateway_key import issue_key, key_digest
+from keeptrusts.core.ledger.recovery import Said
 from keeptrusts.core.ledger.standing import Cap, strictest
 from keeptrusts.core.ledger.wallet import FURTHER, Wallet
 from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Snapshot, WalletChange
@@ -93,13 +95,20 @@ async def snapshot(control: Control, node_id: str) -> Snapshot:
 
 
 async def heartbeat(control: Control, node_id: str, beat: Heartbeat) -> Changes:
-    """Notes that the node lives, waits until there is news (a second at most), and tells it."""
+    """Notes that the node lives, waits until there is news (a second at most), and tells it. A store that knows of less than
+    the node enters recovery mode."""
     control.presence.heard(node_id, control.tools.clock.monotonic_s(), beat.held_nanos)
     if beat.seen_seq > control.bell.last_seq:
         await listen(control)  # it may have heard of it from another API process
-    if beat.seen_seq > control.bell.last_seq:
-        # The store is younger than what the node saw: it was restored or made anew.
-        return Changes(control.bell.last_seq, resync=True)
+    lost_changes = beat.seen_seq > control.bell.last_seq
+    said = Said(beat.journal_seq, beat.shipped_seq, beat.grants_noted)
+    recovering = await hear(control, node_id, said, lost_changes) is not None
+    # A store that is younger than what the node saw was restored or made anew.
+    changes = Changes(control.bell.last_seq, resync=True) if lost_changes else await _news(control, node_id, beat)
+    return msgspec.structs.replace(changes, recovering=recovering)
+
+
+async def _news(control: Control, node_id: str, beat: Heartbeat) -> Changes:
     await control.bell.beyond(beat.seen_seq, HEARTBEAT_WAIT_S)
     if control.bell.last_seq <= beat.seen_seq:
         return Changes(beat.seen_seq)

@@ -71,10 +71,17 @@ class Snapshot(Struct, frozen=True):
 
 
 class Heartbeat(Struct, frozen=True):
-    """``seen_seq`` is the last change the node has applied; ``held_nanos`` its live holds by wallet id."""
+    """``seen_seq`` is the last change the node has applied; ``held_nanos`` its live holds by wallet id.
+
+    ``journal_seq`` is the last record of its journal, ``shipped_seq`` the last that the store took, ``grants_noted`` how many
+    grants it has had: a store that knows of less was restored to an older state.
+    """
 
     seen_seq: int
     held_nanos: dict[str, int]
+    journal_seq: int = 0
+    shipped_seq: int = 0
+    grants_noted: int = 0
 
 
 class WalletChange(Struct, frozen=True):
@@ -88,7 +95,8 @@ class WalletChange(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True):
-    """What changed since ``seen_seq``; ``tickets`` are those that were decided. ``resync`` says that the node must take a new snapshot instead."""
+    """What changed since ``seen_seq``; ``tickets`` are those that were decided. ``resync`` says that the node must take a new
+    snapshot instead; ``recovering``, that the store has lost something and must be brought everything that is on disk."""
 
     seq: int
     keys: tuple[KeyRecord, ...] = ()
@@ -96,6 +104,7 @@ class Changes(Struct, frozen=True):
     wallets: tuple[WalletChange, ...] = ()
     tickets: tuple[str, ...] = ()
     resync: bool = False
+    recovering: bool = False
 
 
 class Shipped(Struct, frozen=True):

@@ -2,6 +2,7 @@
 hold and flagged, its leases go back, everything is shipped; then the journal is retired."""
 
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -199,6 +200,10 @@ def _retired_at(directory: Path) -> float | None:
         return None
 
 
+def _retired_journals(root: Path) -> list[Path]:
+    return sorted(path.parent for path in root.glob(f"*/{RETIRED_MARK}"))
+
+
 async def adopt_journals(
     root: Path,
     registration: Registration,
@@ -249,6 +254,22 @@ async def _adopt(
     finally:
         journal.close()
     return True
+
+
+async def ship_retired(root: Path, registration: Registration, link_for: Callable[[], Link]) -> None:
+    """Ships again what a restored store lacks of journals that had ended. Raises LinkDown when the store is away."""
+    for directory in _retired_journals(root):
+        try:
+            journal = Journal(directory, directory.name)
+        except (JournalBusy, FileNotFoundError):
+            continue
+        try:
+            if segments(directory):
+                await _ship(journal, registration, link_for(), math.inf)
+        except (DamagedJournal, LinkRefused, RecordsGone, OSError) as error:
+            log.error("The store can't get the journal in %s again: %s", directory, error)
+        finally:
+            journal.close()
 
 
 async def _complete(journal: Journal, now_ns: int) -> None:

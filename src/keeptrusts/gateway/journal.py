@@ -127,6 +127,11 @@ class Journal:
         """The sequence number of the last record that is in the file."""
         return self.next_seq - 1
 
+    @property
+    def appended_seq(self) -> int:
+        """The sequence number that the last record appended so far has, or will have."""
+        return self.written_seq + len(self._pending)
+
     def append(self, record: bytes) -> None:
         """Adds a record to the next write, at the end of this turn of the loop."""
         self._pending.append(record)

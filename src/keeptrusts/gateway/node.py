@@ -79,6 +79,7 @@ class Node:
         self._edition: Edition | None = None
         self._closed: Refused | None = _NOT_READY
         self._seen_seq = 0
+        self._recovering = False
         self._heard_at = self.loop.time()
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
@@ -231,13 +232,14 @@ class Node:
             # An answer is no older than its question; when it is read says nothing of its age.
             asked_at = self.loop.time()
             try:
-                changes = await link.changes(Heartbeat(self._seen_seq, self.treasury.purse.held_nanos()))
+                changes = await link.changes(self._heartbeat())
                 self._heard_at = asked_at
                 failures = 0
                 if changes.resync:
                     await self._connect(link)
                 else:
                     self._apply(changes)
+                self._bring_back(changes.recovering)
                 if self._closed is _STALE and not self._stale:
                     self._closed = None
             except LinkDown as error:
@@ -251,6 +253,27 @@ class Node:
             if failures:
                 self._close_if_stale()
                 await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S)) - 1])
+
+    def _heartbeat(self) -> Heartbeat:
+        shipped_seq = 0 if self._shipper is None else self._shipper.shipped_seq
+        return Heartbeat(
+            self._seen_seq,
+            self.treasury.purse.held_nanos(),
+            self.journal.appended_seq,
+            shipped_seq,
+            self.treasury.grants_noted,
+        )
+
+    def _bring_back(self, recovering: bool) -> None:
+        """The store has lost something: it gets what it lacks of this journal, and once of those that had ended well."""
+        if recovering and self._shipper is not None:
+            self._shipper.check()
+        if recovering and not self._recovering:
+            log.warning(
+                "The ledger is in recovery mode: it gets everything again that it lacks, and grants nothing meanwhile."
+            )
+            self._spawn(self._recovery.ship_retired(self._registration()))
+        self._recovering = recovering
 
     async def _reconnect(self, link: Link) -> None:
         try:

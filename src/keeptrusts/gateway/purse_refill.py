@@ -61,6 +61,7 @@ class Treasury:
         self._now_ns = now_ns
         self._tasks: set[asyncio.Task[None]] = set()
         self._away_logged = False
+        self.grants_noted = 0
         self.purse = Purse(journal, self.refill)
 
     async def wait(
@@ -156,6 +157,7 @@ class Treasury:
             min(need, MAX_NANOS),
             min(want, MAX_NANOS),
             account.also,
+            self.grants_noted,
         )
 
     def _take(
@@ -202,6 +204,7 @@ class Treasury:
 
     def _note_grant(self, account: Account, question: GrantRequest, nanos: int) -> None:
         """Before anything is spent of it: a store that loses the grant makes it again from this."""
+        self.grants_noted += 1
         self._journal.append(
             encode_record(
                 Granted(question.grant_id, question.lease_id, nanos, account.team_id, account.also, self._now_ns())

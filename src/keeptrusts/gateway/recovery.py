@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keeptrusts.core.link import Registration
-from keeptrusts.gateway.adoption import adopt_journals
+from keeptrusts.gateway.adoption import adopt_journals, ship_retired
 from keeptrusts.gateway.link import Link, LinkDown
 
 log = logging.getLogger("keeptrusts::gateway")
@@ -57,5 +57,20 @@ class Recovery:
             except LinkDown as error:
                 if failures == 0:
                     log.warning("What crashed gateways left can't be recovered yet: %s", error)
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            failures += 1
+
+    async def ship_retired(self, registration: Registration) -> None:
+        """The store was put back to an older state: what it lacks of journals that had ended well is shipped again."""
+        if self._link_for is None:
+            return
+        failures = 0
+        while True:
+            try:
+                await ship_retired(self._root, registration, self._link_for)
+                return
+            except LinkDown as error:
+                if failures == 0:
+                    log.warning("Journals that had ended can't be shipped again yet: %s", error)
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
             failures += 1

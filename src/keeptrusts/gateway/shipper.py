@@ -36,6 +36,7 @@ class Shipper:
         self._link = link
         self._reader = JournalReader(journal.directory)
         self._news = asyncio.Event()
+        self._unsure = False
         self._task: asyncio.Task[None] | None = None
         self.shipped_seq = 0
         journal.on_written = self._news.set
@@ -43,6 +44,11 @@ class Shipper:
     def start(self) -> None:
         """Begins to ship in the background."""
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def check(self) -> None:
+        """The store may have lost what it took: asks it what it has, and ships again from there."""
+        self._unsure = True
+        self._news.set()
 
     async def _run(self) -> None:
         while True:
@@ -73,7 +79,7 @@ class Shipper:
         asked_for = -1
         while True:
             data, first_seq, chain, next_seq = self._reader.read(BATCH_BYTES)
-            if not data:
+            if not data and not self._unsure:
                 return
             try:
                 shipped = await self._link.ship(data, first_seq, chain)
@@ -83,9 +89,15 @@ class Shipper:
                 asked_for = gap.last_seq
                 self._go_back(gap.last_seq)
                 continue
+            self._unsure = False
+            if not data:
+                continue
             self.shipped_seq = max(shipped.last_seq, next_seq - 1)
             self._reader.advance()
             self._journal.unshipped_bytes -= len(data)
+            if shipped.last_seq >= next_seq:
+                self._reader.skip_to(shipped.last_seq)
+                self._journal.unshipped_bytes = self._reader.unread_bytes()
             self._forget_shipped_segments()
 
     def _go_back(self, last_seq: int) -> None:

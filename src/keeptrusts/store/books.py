@@ -18,6 +18,7 @@ from keeptrusts.store.leases import SqlLeases
 from keeptrusts.store.meta import SqlMeta
 from keeptrusts.store.nodes import SqlNodes
 from keeptrusts.store.prices import SqlPrices
+from keeptrusts.store.recovery import SqlRecovery
 from keeptrusts.store.repeats import SqlRepeats
 from keeptrusts.store.signs import SqlSigns
 from keeptrusts.store.tickets import SqlTickets
@@ -48,6 +49,7 @@ class Books:
         self.checkpoints = SqlCheckpoints(connection)
         self.covered_rows = SqlCoveredRows(connection)
         self.meta = SqlMeta(connection)
+        self.recovery = SqlRecovery(connection)
         self.signs = SqlSigns(connection)
 
     async def write_new(self) -> None:
@@ -62,6 +64,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.on_change: Callable[[int], None] | None = None
+        self.on_grant: Callable[[int], None] | None = None
 
     @property
     def one_writer(self) -> bool:
@@ -70,13 +73,16 @@ class SqlStore:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Books]:
-        """One transaction: everything inside happens, durably, or nothing does. Then ``on_change`` hears of its changes."""
+        """One transaction: everything inside happens, durably, or nothing does. Then ``on_change`` hears of its changes,
+        and ``on_grant`` how many grants it made."""
         async with self._database.transaction() as connection:
             books = Books(connection)
             yield books
             await books.write_new()
         if books.changes.newest_added and self.on_change is not None:
             self.on_change(books.changes.newest_added)
+        if books.leases.grants_made and self.on_grant is not None:
+            self.on_grant(books.leases.grants_made)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Books]:

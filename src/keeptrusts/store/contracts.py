@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from keeptrusts.core.ledger.entry import Entry, NumberedEntry
 from keeptrusts.core.ledger.posting import LeaseBook, PeriodMovement
+from keeptrusts.core.ledger.recovery import NodeMark, Recovery
 from keeptrusts.core.ledger.standing import Cap, PeriodKey
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.metering.event_row import EventRow
@@ -190,7 +191,9 @@ class Leases(Protocol):
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """Which lease a grant raised, and by how much; None when it moved nothing."""
 
-    async def add_grant(self, grant_id: str, lease_id: str, nanos: int, at_ms: int) -> None: ...
+    async def add_grant(self, grant_id: str, lease_id: str, nanos: int, at_ms: int) -> None:
+        """A grant was made: one more that the lease's node has had. Whatever hands money to a node comes by here, so that a
+        store that loses it can be told by its count."""
 
 
 class Journals(Protocol):
@@ -203,6 +206,9 @@ class Journals(Protocol):
         """
 
     async def advance(self, node_id: str, last_seq: int, chain: bytes) -> None: ...
+
+    async def end(self, node_id: str) -> None:
+        """The last record of the node's journal is applied: nothing is awaited of it any more."""
 
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None: ...
 
@@ -252,6 +258,19 @@ class Changes(Protocol):
         """The next changes after ``seq``, oldest first."""
 
 
+class Recoveries(Protocol):
+    """Whether the store lost commits that nodes had answers to, and grants nothing until they have brought them back."""
+
+    async def state(self) -> Recovery | None:
+        """The recovery that goes on; None: there is none."""
+
+    async def begin(self, since_ms: int, reason: str) -> bool:
+        """Enters recovery mode; False when the store is in it already."""
+
+    async def standing(self, node_id: str) -> tuple[Recovery | None, NodeMark]:
+        """The recovery that goes on, and what the store knows of the node: all that a grant must know of both."""
+
+
 class KeyUse(Protocol):
     """When issued keys were last used; the first use activates a key."""
 
@@ -284,6 +303,9 @@ class Ledger(Protocol):
 
     @property
     def key_use(self) -> KeyUse: ...
+
+    @property
+    def recovery(self) -> Recoveries: ...
 
 
 class LedgerStore(Protocol):

@@ -45,6 +45,12 @@ class SqlJournals:
             chain.hex(),
         )
 
+    async def end(self, node_id: str) -> None:
+        """See contracts.Journals."""
+        await self._sql.execute(
+            "UPDATE node SET state = 'ended' WHERE org_id = $1 AND node_id = $2 AND state = 'live'", self._org, node_id
+        )
+
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None:
         """See contracts.Journals."""
         await self._sql.execute(

@@ -20,6 +20,7 @@ class SqlLeases:
     def __init__(self, connection: Connection, org_id: str = DEFAULT_ORG) -> None:
         self._sql = connection
         self._org = org_id
+        self.grants_made = 0
 
     async def find(self, lease_id: str) -> LeaseBook | None:
         """The lease as it stands."""
@@ -100,6 +101,16 @@ class SqlLeases:
             nanos,
             at_ms,
         )
+        # Last, and a row of its own: grants to one node meet here, and only here.
+        await self._sql.execute(
+            """
+            INSERT INTO node_mark (org_id, node_id, grants)
+            SELECT org_id, node_id, 1 FROM lease WHERE org_id = $1 AND lease_id = $2
+            ON CONFLICT (org_id, node_id) DO UPDATE SET grants = node_mark.grants + 1""",
+            self._org,
+            lease_id,
+        )
+        self.grants_made += 1
 
 
 def _lease(row: tuple[Any, ...]) -> LeaseBook:

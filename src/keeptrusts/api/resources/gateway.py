@@ -9,7 +9,7 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import ApiError, bad_request
 from keeptrusts.api.exact_json import read_body
-from keeptrusts.control import batches, leases, nodes, tickets
+from keeptrusts.control import batches, leases, nodes, recovery, tickets
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantRequest
@@ -43,7 +43,9 @@ async def grant(request: Request, control: TheControl, actor: TheActor) -> Respo
     """Money of a team's wallet for the node to spend from."""
     wanted = await _read(request, GrantRequest)
     terms = await nodes.terms_of(control, actor.actor_id)
-    return _json(await idempotent(lambda: leases.grant(control.store, control.tools, terms, wanted)))
+    return _json(
+        await recovery.granting(control, idempotent(lambda: leases.grant(control.store, control.tools, terms, wanted)))
+    )
 
 
 async def ticket(request: Request, control: TheControl, actor: TheActor) -> Response:

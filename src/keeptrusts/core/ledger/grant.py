@@ -13,7 +13,8 @@ class GrantRequest(Struct, frozen=True):
 
     ``also`` names the further budgets that the calls spend from beside the team's (``project:search``, ``key:tok_1``).
     ``lease_id`` and ``grant_id`` are the node's own, journaled before it asks: asking again with the same ``grant_id``
-    returns the same answer and moves nothing.
+    returns the same answer and moves nothing. ``grants_noted`` is how many grants the node has noted so far: a store that
+    knows of fewer has lost some.
     """
 
     grant_id: str
@@ -22,6 +23,7 @@ class GrantRequest(Struct, frozen=True):
     need_nanos: int
     want_nanos: int
     also: tuple[str, ...] = ()
+    grants_noted: int = 0
 
 
 class WalletView(Struct, frozen=True):

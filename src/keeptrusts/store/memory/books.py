@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from keeptrusts.core.ledger.entry import Entry, NumberedEntry
+from keeptrusts.core.ledger.recovery import NodeMark, Recovery
 from keeptrusts.core.ledger.standing import PeriodKey
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.store.contracts import Change, Unapplied
@@ -23,6 +24,9 @@ class MemoryJournals:
         """See contracts.Journals."""
         self._state.journals[node_id] = (last_seq, chain)
 
+    async def end(self, node_id: str) -> None:
+        """See contracts.Journals. This store knows no nodes."""
+
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None:
         """See contracts.Journals."""
         if (node_id, seq) in self._state.quarantine:
@@ -32,6 +36,30 @@ class MemoryJournals:
     async def quarantined(self, node_id: str) -> list[Unapplied]:
         """See contracts.Journals."""
         return [kept for (node, _), kept in sorted(self._state.quarantine.items()) if node == node_id]
+
+
+class MemoryRecovery:
+    """See contracts.Recoveries."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def state(self) -> Recovery | None:
+        """See contracts.Recoveries."""
+        return self._state.recovery.get("")
+
+    async def begin(self, since_ms: int, reason: str) -> bool:
+        """See contracts.Recoveries."""
+        if self._state.recovery:
+            return False
+        self._state.recovery[""] = Recovery(since_ms, reason)
+        return True
+
+    async def standing(self, node_id: str) -> tuple[Recovery | None, NodeMark]:
+        """See contracts.Recoveries."""
+        leases = self._state.leases
+        grants = sum(leases[lease_id].node_id == node_id for lease_id, _ in self._state.grants.values())
+        return await self.state(), NodeMark(grants)
 
 
 class MemoryEntries:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 
 from keeptrusts.core.ledger.entry import Entry
 from keeptrusts.core.ledger.posting import LeaseBook
+from keeptrusts.core.ledger.recovery import Recovery
 from keeptrusts.core.ledger.standing import Cap, PeriodKey
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.metering.event_row import EventRow
@@ -34,6 +35,7 @@ class State:
     events: dict[str, EventRow] = field(default_factory=dict)
     alerts: dict[tuple[PeriodKey, str], str] = field(default_factory=dict)
     changes: dict[int, Change] = field(default_factory=dict)
+    recovery: dict[str, Recovery] = field(default_factory=dict)
     used_at_ns: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> "State":

@@ -11,6 +11,7 @@ from keeptrusts.store.memory.books import (
     MemoryEvents,
     MemoryJournals,
     MemoryKeyUse,
+    MemoryRecovery,
 )
 from keeptrusts.store.memory.leases import MemoryLeases
 from keeptrusts.store.memory.state import State
@@ -29,6 +30,7 @@ class MemoryLedger:
         self.alerts = MemoryAlerts(state)
         self.changes = MemoryChanges(state)
         self.key_use = MemoryKeyUse(state)
+        self.recovery = MemoryRecovery(state)
 
 
 class MemoryStore:
