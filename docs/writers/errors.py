@@ -97,6 +97,7 @@ CODES: Mapping[str, str] = {
     "conflict": "The request is at odds with how things stand; the message says how.",
     "token_revoked": "A revoked token can't be changed.",
     "illegal_transition": "The token's state does not lead there.",
+    "no_recovery": "The ledger is not in recovery mode, so there is nothing to end.",
     "journal_gap": "For gateways: earlier records are missing, ship again from `details.last_seq`.",
     "journal_fork": "For gateways: the journal is not the continuation of what is applied.",
     "journal_damaged": "For gateways: the bytes are not whole groups of a journal.",

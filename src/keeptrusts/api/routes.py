@@ -16,6 +16,7 @@ from keeptrusts.api.resources import (
     ledger,
     metrics,
     model_pricing,
+    recovery,
     tokens,
     wallets,
 )
@@ -62,6 +63,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/audit/checkpoints", audit.list_checkpoints, "operate", audit.CheckpointPage),
     Route("GET", "/v1/ledger/health", ledger.health, "operate", ledger.LedgerHealth),
     Route("GET", "/metrics", metrics.metrics, "operate"),
+    Route("GET", "/v1/ledger/recovery", recovery.status, "operate", recovery.RecoveryShape),
+    Route("POST", "/v1/ledger/recovery/finish", recovery.finish, "operate", recovery.RecoveryShape),
     Route("POST", "/v1/gateway/register", gateway.register, "operate"),
     Route("GET", "/v1/gateway/snapshot", gateway.snapshot, "machine"),
     Route("POST", "/v1/gateway/heartbeat", gateway.heartbeat, "machine"),

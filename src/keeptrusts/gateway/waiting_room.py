@@ -172,6 +172,7 @@ class WaitingRoom:
                 Granted(answer.ticket_id, request.lease_id, nanos, account.team_id, account.also, self._now_ns())
             )
         )
+        self._treasury.grants_noted += 1
         lease = Lease(request.lease_id, account.team_id)
         lease.granted = lease.held = nanos
         lease.draining = True

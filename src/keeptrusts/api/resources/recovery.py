@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.exact_json import answer
+from keeptrusts.api.shapes import rfc3339
 from keeptrusts.control import recovery
-from keeptrusts.core.metering.instants import iso_utc
 
 
 class AwaitedNode(BaseModel):
@@ -43,7 +43,7 @@ async def finish(control: TheControl, actor: TheActor) -> Response:
 def _shown(progress: recovery.Progress, going_on: bool) -> dict[str, Any]:
     return {
         "recovering": going_on and progress.since is not None,
-        "since": None if progress.since is None else iso_utc(progress.since),
+        "since": None if progress.since is None else rfc3339(progress.since),
         "reason": progress.reason,
         "nodes": [
             {

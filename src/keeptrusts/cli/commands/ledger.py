@@ -2,7 +2,9 @@
 
 import typer
 
+from keeptrusts.cli.ledger_recovery import app as recovery
 from keeptrusts.cli.ledger_verify import verify
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The books themselves.")
 app.command()(verify)
+app.add_typer(recovery, name="recovery")
