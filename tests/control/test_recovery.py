@@ -125,7 +125,7 @@ async def test_a_store_in_order_never_recovers(opening: Opening) -> None:
             await recovery.finish(control, ADMIN)
 
 
-async def test_an_older_database_is_told_by_its_witness_and_completed_by_its_nodes(
+async def test_an_older_database_is_told_by_its_tally_and_completed_by_its_nodes(
     opening: Opening, tmp_path: Path, clock: HandClock
 ) -> None:
     """F7: nothing is granted twice, every row is there again, and it ends by itself."""
@@ -160,11 +160,11 @@ async def test_an_older_database_is_told_by_its_witness_and_completed_by_its_nod
         found_now = await wallets.balance(control, "team_a", None)
         assert found_now.balance_nanos == 40
     async with opening() as control:
-        assert (await recovery.progress(control)).since is None, "the witness agrees again"
+        assert (await recovery.progress(control)).since is None, "the tally agrees again"
 
 
 @pytest.mark.parametrize("by", ["heartbeat", "question", "journal", "changes"])
-async def test_without_a_witness_nodes_tell(opening: Opening, tmp_path: Path, by: str) -> None:
+async def test_without_a_tally_nodes_tell(opening: Opening, tmp_path: Path, by: str) -> None:
     member = Member("node_1")
     async with opening() as control:
         await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 100))
@@ -175,7 +175,7 @@ async def test_without_a_witness_nodes_tell(opening: Opening, tmp_path: Path, by
             await member.ship()
             member.grants = 0
     put_back(tmp_path, backup)
-    (tmp_path / "data" / "ledger-witness").unlink()
+    (tmp_path / "data" / "grant-tally").unlink()
     async with opening() as control:
         await member.join(control)
         assert (await recovery.progress(control)).since is None

@@ -15,8 +15,8 @@ from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.link import Registration
 from keeptrusts.store.books import SqlStore
+from keeptrusts.store.grant_tally import GrantTally
 from keeptrusts.store.seal import Seal
-from keeptrusts.store.witness import Witness
 
 ID_BYTES = 10
 
@@ -70,7 +70,7 @@ class Control(Struct):
     presence: Presence
     bell: Bell
     watch: LedgerWatch
-    witness: Witness | None
+    tally: GrantTally | None
     """None where several processes share the store."""
     registrations: dict[str, Registration]
     """Nodes that spoke lately, by id: a registration never changes once it is made."""

@@ -12,6 +12,7 @@ from keeptrusts.control.journal_reading import Placed
 from keeptrusts.control.ways import entered_at, open_way, wallets_of_way
 from keeptrusts.core.ledger.posting import LeaseBook
 from keeptrusts.core.ledger.records import Granted
+from keeptrusts.core.ledger.wallet import SCOPES, Scope, Wallet, scope_name
 from keeptrusts.store.contracts import Ledger
 
 log = logging.getLogger("keeptrusts::api")
@@ -30,9 +31,22 @@ async def make_lost_grants(ledger: Ledger, tools: Tools, terms: NodeTerms, recor
     return made
 
 
+async def _make_wallets(ledger: Ledger, tools: Tools, record: Granted) -> None:
+    """A grant was made of wallets that there were. Those that the store has lost with it are made again, so that their spend
+    is counted; with a budget of 0, since nothing says what they had."""
+    for name in (scope_name("team", record.team_id), *record.also):
+        scope, _, scope_id = name.partition(":")
+        if scope in SCOPES and await ledger.wallets.find(scope, scope_id) is None:
+            wallet = Wallet(tools.new_id("wal"), msgspec.convert(scope, Scope), scope_id)
+            await ledger.wallets.add(wallet, tools.now_ms())
+            await ledger.wallets.set_budget(wallet.wallet_id, "monthly", 0)
+            log.error("The wallet %s is lost: it is made again with a monthly budget of 0. Allocate it anew.", name)
+
+
 async def _make(ledger: Ledger, tools: Tools, terms: NodeTerms, record: Granted) -> None:
     lease = await ledger.leases.find(record.lease_id)
     if lease is None:
+        await _make_wallets(ledger, tools, record)
         wallets = await wallets_of_way(ledger.wallets, record.team_id, record.also)
         way = await open_way(ledger, wallets, instant_at(record.at_ns), terms.alive | {terms.node_id})
         entered = entered_at(wallets)

@@ -12,17 +12,17 @@ from keeptrusts.control.context import Control, Tools
 from keeptrusts.control.ledger_watch import LedgerWatch
 from keeptrusts.control.neighbours import keeping_in_touch
 from keeptrusts.control.presence import Presence
-from keeptrusts.control.recovery import call_witness
+from keeptrusts.control.recovery import compare_tally
 from keeptrusts.core.identity.gateway_key import ACCESS_PREFIX, SECRET_BYTES, issue_key, key_digest
 from keeptrusts.store.books import SqlStore
 from keeptrusts.store.contracts import Database
-from keeptrusts.store.data_dir import ADMIN_TOKEN, DATABASE, PEPPER_BYTES, WITNESS, DataDir, DataDirUnusable
+from keeptrusts.store.data_dir import ADMIN_TOKEN, DATABASE, PEPPER_BYTES, TALLY, DataDir, DataDirUnusable
 from keeptrusts.store.event_months import make_months
+from keeptrusts.store.grant_tally import GrantTally
 from keeptrusts.store.migrate import migrate, migrations
 from keeptrusts.store.postgres import PostgresDatabase, open_postgres
 from keeptrusts.store.seal import Seal
 from keeptrusts.store.sqlite import open_sqlite
-from keeptrusts.store.witness import Witness
 
 PEPPER_CHECK = "key_pepper_check"
 CHECKED_TEXT = b"keeptrusts: whoever can make this value has the right pepper"
@@ -67,10 +67,10 @@ async def open_control(
                 presence=Presence(),
                 bell=bell,
                 watch=LedgerWatch(),
-                witness=None if database_url is not None else Witness(directory.path / WITNESS),
+                tally=None if database_url is not None else GrantTally(directory.path / TALLY),
                 registrations={},
             )
-            await call_witness(control)
+            await compare_tally(control)
             if isinstance(database, PostgresDatabase):
                 async with keeping_in_touch(control, database):
                     yield control

@@ -1,4 +1,4 @@
-"""Recovery mode: noticed by what nodes and the witness know, ended when every node has brought back its journal."""
+"""Recovery mode: noticed by what nodes and the tally know, ended when every node has brought back its journal."""
 
 import logging
 from collections.abc import Awaitable
@@ -27,18 +27,18 @@ class Progress(Struct, frozen=True):
     nodes: tuple[Awaited, ...]
 
 
-async def call_witness(control: Control) -> None:
-    """At the start: asks the witness beside the database whether there were more grants than the database knows of, and lets
-    it see those to come. Says so when a recovery goes on."""
-    witness = control.witness
+async def compare_tally(control: Control) -> None:
+    """At the start: compares the tally beside the database with the grants that the database knows of, and has it
+    count those to come. Says so when a recovery goes on."""
+    tally = control.tally
     async with control.store.read() as books:
         known, going_on = await books.recovery.grants(), await books.recovery.state()
-    if witness is not None:
-        if witness.count > known:
-            await begin(control, f"{witness.count} grants were made, and the database knows of {known}")
+    if tally is not None:
+        if tally.count > known:
+            await begin(control, f"{tally.count} grants were made, and the database knows of {known}")
         elif going_on is None:
-            witness.see(known)
-        control.store.on_grant = lambda made: witness.see(witness.count + made)
+            tally.see(known)
+        control.store.on_grant = lambda made: tally.see(tally.count + made)
     if going_on is not None:
         log.warning("The ledger is still in recovery mode: %s", going_on.reason)
 
@@ -130,6 +130,6 @@ async def finish(control: Control, actor: Actor) -> Progress:
 
 
 def _let_go(control: Control, grants: int) -> None:
-    """What the store knows now is the truth from here on, for the witness too."""
-    if control.witness is not None:
-        control.witness.see(grants)
+    """What the store knows now is the truth from here on, for the tally too."""
+    if control.tally is not None:
+        control.tally.see(grants)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 DATABASE = "ledger.db"
-WITNESS = "ledger-witness"
+TALLY = "grant-tally"
 LOCK = "api.lock"
 PEPPER = "key-pepper"
 ADMIN_TOKEN = "admin-token"

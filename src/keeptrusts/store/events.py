@@ -43,6 +43,11 @@ class SqlEvents:
         self._org = org_id
         self._rows = NumberedRows(connection, org_id, "event", "event_no", COLUMNS)
 
+    async def count(self) -> int:
+        """How many rows there are, alerts included."""
+        rows = await self._sql.fetch("SELECT COUNT(*) FROM event WHERE org_id = $1", self._org)
+        return int(rows[0][0])
+
     async def known(self, event_ids: Sequence[str]) -> set[str]:
         """See contracts.Events."""
         await self.write_new()

@@ -50,6 +50,11 @@ class SqlNodes:
             now_ms,
         )
 
+    async def living(self) -> int:
+        """How many are not known to have ended."""
+        rows = await self._sql.fetch("SELECT COUNT(*) FROM node WHERE org_id = $1 AND state = 'live'", self._org)
+        return int(rows[0][0])
+
     async def set_token(self, node_id: str, token_digest: str) -> None:
         """A fresh token for a known node; the old one is no use from then on."""
         await self._sql.execute(

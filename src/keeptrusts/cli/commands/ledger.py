@@ -2,9 +2,11 @@
 
 import typer
 
+from keeptrusts.cli.ledger_rebuild import rebuild
 from keeptrusts.cli.ledger_recovery import app as recovery
 from keeptrusts.cli.ledger_verify import verify
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The books themselves.")
 app.command()(verify)
+app.command()(rebuild)
 app.add_typer(recovery, name="recovery")

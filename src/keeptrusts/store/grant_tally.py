@@ -1,4 +1,4 @@
-"""The witness: a number beside the database that only rises. A database that knows of less was put back from a backup."""
+"""The tally of grants: a number beside the database that only rises. A database that knows of less was put back from a backup."""
 
 import os
 from contextlib import suppress
@@ -7,7 +7,7 @@ from pathlib import Path
 WIDTH = 20
 
 
-class Witness:
+class GrantTally:
     """The file with the number of grants that were ever made; written after the commits, and not synced: it may lag behind."""
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +20,7 @@ class Witness:
         return 0
 
     def see(self, count: int) -> None:
-        """So many grants were made by now, in all. A disk that can't take it is not the witness's business."""
+        """So many grants were made by now, in all. A disk that can't take it is not the tally's business."""
         self.count = count
         with suppress(OSError):
             descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
