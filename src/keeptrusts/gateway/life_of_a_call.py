@@ -38,7 +38,7 @@ async def chat_completion(node: Node, client: Client) -> None:
     request_id = client.name_request("req" + call_id[3:])
     try:
         edition = node.edition()
-        node.refuse_if_full()
+        node.backlog.refuse_if_full(started)
         caller, refusal = identify(edition.callers, client.headers)
     except Refused as refused:
         node.count_unknown(refused)

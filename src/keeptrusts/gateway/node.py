@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import math
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -21,6 +19,7 @@ from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.adoption import RETIRED_MARK
+from keeptrusts.gateway.backlog import Backlog
 from keeptrusts.gateway.cache import AnswerCache
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers
@@ -29,7 +28,6 @@ from keeptrusts.gateway.journal import Journal, JournalBusy, JournalFailed, mach
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.recovery import Recovery
-from keeptrusts.gateway.refusals import full
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
 from keeptrusts.gateway.targets import ready_targets, usable_targets
@@ -42,8 +40,6 @@ FINISH_S = 10.0
 FINISH_STUCK_S = 3.0
 """The last shipping ends after FINISH_S, or earlier when nothing has moved for FINISH_STUCK_S."""
 
-FULL_LOGGED_S = 60.0
-"""How often the log says that the journal is full."""
 
 _NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
 _STALE = Refused(
@@ -99,11 +95,9 @@ class Node:
         )
         self.journal.opening = self._opening_records
         self._shipper = None
-        self._max_journal_bytes = sys.maxsize
+        self.backlog = Backlog(self.journal, None if self._link is None else rulebook.max_journal_bytes)
         if self._link is not None:
             self._shipper = Shipper(self.journal, self._link, rulebook.journal_retention_s)
-            self._max_journal_bytes = rulebook.max_journal_bytes
-        self._full_logged_at = -math.inf
 
     def edition(self) -> Edition:
         """The edition in force. Raises Refused(NOT_READY) while there is none that may be used."""
@@ -122,24 +116,7 @@ class Node:
     @property
     def ready(self) -> bool:
         """Whether calls are served."""
-        return self._closed is None and self.journal.failure is None and not self._full
-
-    @property
-    def _full(self) -> bool:
-        return self.journal.unshipped_bytes > self._max_journal_bytes
-
-    def refuse_if_full(self) -> None:
-        """Raises Refused(JOURNAL_FULL) while more of the journal waits for the store than may."""
-        if self._full:
-            now = self.loop.time()
-            if now - self._full_logged_at > FULL_LOGGED_S:
-                self._full_logged_at = now
-                log.error(
-                    "%d bytes of the journal wait for the control plane, and %d may: no more calls until it has caught up.",
-                    self.journal.unshipped_bytes,
-                    self._max_journal_bytes,
-                )
-            raise full()
+        return self._closed is None and self.journal.failure is None and not self.backlog.full
 
     def count_unknown(self, refused: Refused) -> None:
         """A call that no known credential made: counted, and given no row, since anybody could fill the ledger with them."""
