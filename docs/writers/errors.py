@@ -87,6 +87,7 @@ CODES: Mapping[str, str] = {
     "token_not_found": "There is no token with this id.",
     "wallet_not_found": "The team has no wallet, or no budget yet.",
     "idempotency_key_reused": "The `Idempotency-Key` was used for another request within the last day.",
+    "unknown_team": "The directory of teams is strict, and nobody has entered this team.",
     "wallet_closed": "The wallet is closed: that is for good.",
     "over_parent": "The wallet's parent has not that much left to give to its children.",
     "insufficient_balance": "The wallet has not that much unused.",

@@ -88,7 +88,13 @@ async def _serve_api(listener: socket.socket, data_dir: Path, settings: Settings
             yield
 
     url = settings.database_url
-    opening = open_control(data_dir, settings.api_token, database_url=url, key_pepper=settings.key_pepper)
+    opening = open_control(
+        data_dir,
+        settings.api_token,
+        database_url=url,
+        key_pepper=settings.key_pepper,
+        strict_teams=settings.strict_teams,
+    )
     async with opening as control, running_workers(control):
         config = uvicorn.Config(
             create_app(control),

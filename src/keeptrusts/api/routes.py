@@ -17,6 +17,7 @@ from keeptrusts.api.resources import (
     metrics,
     model_pricing,
     recovery,
+    teams,
     tokens,
     wallets,
 )
@@ -56,6 +57,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/cost-tickets/{ticket_id}", cost_tickets.get, "operate", cost_tickets.TicketShape),
     Route("POST", "/v1/cost-tickets/{ticket_id}/approve", cost_tickets.approve, "operate", cost_tickets.TicketShape),
     Route("POST", "/v1/cost-tickets/{ticket_id}/deny", cost_tickets.deny, "operate", cost_tickets.TicketShape),
+    Route("GET", "/v1/teams", teams.list_teams, "operate", teams.TeamPage),
+    Route("PUT", "/v1/teams/{team_id}", teams.put, "operate", teams.Team),
     Route("POST", "/v1/model-pricing", model_pricing.post, "operate", model_pricing.PriceAnswer, 201),
     Route("GET", "/v1/model-pricing", model_pricing.list_prices, "operate", list[model_pricing.PriceAnswer]),
     Route("GET", "/v1/events", events.list_events, "operate", events.EventPage, documented=events.DOCUMENTED),

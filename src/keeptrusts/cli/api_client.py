@@ -50,6 +50,9 @@ class Api:
     def post(self, path: str, body: Mapping[str, object]) -> Any:
         return self._ask("POST", path, None, body)
 
+    def put(self, path: str, body: Mapping[str, object]) -> Any:
+        return self._ask("PUT", path, None, body)
+
     def delete(self, path: str) -> Any:
         """The decoded answer, None for an empty one (204)."""
         return self._ask("DELETE", path, None, None)

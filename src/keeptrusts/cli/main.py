@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
         "budgets",
         ("allocate", "balance", "tree", "credit", "transfer", "reclaim", "freeze", "unfreeze", "close"),
     ),
+    "teams": Command("the directory of teams", ("add", "list")),
     "tickets": Command("calls that wait for an approver", ("list", "approve", "deny")),
     "ledger": Command("the books themselves", ("verify", "recovery status", "recovery finish", "rebuild")),
     "audit": Command("who changed what, and what of it is proven", ("list", "checkpoints", "verify", "prove", "check")),

@@ -74,3 +74,6 @@ class Control(Struct):
     """None where several processes share the store."""
     registrations: dict[str, Registration]
     """Nodes that spoke lately, by id: a registration never changes once it is made."""
+
+    strict_teams: bool = False
+    """Whether only teams that somebody has entered can be given money or keys."""

@@ -40,11 +40,12 @@ async def open_control(
     clock: Clock | None = None,
     database_url: str | None = None,
     key_pepper: str | None = None,
+    strict_teams: bool = False,
 ) -> AsyncIterator[Control]:
     """The control plane on ``data_dir``, which is made when it does not exist. ``api_token`` None: its own admin token.
 
     ``database_url``: the ledger is in that PostgreSQL, which other API processes may share; None: in the directory.
-    ``key_pepper``: in hexadecimal, the same for all of them; None: the directory's own.
+    ``key_pepper``: in hexadecimal, the same for all of them; None: the directory's own. ``strict_teams``: see Control.
     Raises DataDirUnusable, DatabaseUrlInvalid, UnknownSchema or StoreAway, each with one line that says what is wrong.
     """
     directory = DataDir(data_dir)
@@ -69,6 +70,7 @@ async def open_control(
                 watch=LedgerWatch(),
                 tally=None if database_url is not None else GrantTally(directory.path / TALLY),
                 registrations={},
+                strict_teams=strict_teams,
             )
             await compare_tally(control)
             if isinstance(database, PostgresDatabase):

@@ -17,7 +17,8 @@ async def named_groups(books: Books) -> list[NamedGroup]:
 async def team_names(books: Books, team_ids: Iterable[str]) -> dict[str, str]:
     """The display name of each team id."""
     groups = await named_groups(books)
-    return {team_id: team_name(team_id, groups) for team_id in team_ids}
+    entered = await books.directory.teams()
+    return {team_id: entered.get(team_id) or team_name(team_id, groups) for team_id in team_ids}
 
 
 async def team_ids_called(books: Books, asked: str) -> list[str]:
@@ -25,5 +26,5 @@ async def team_ids_called(books: Books, asked: str) -> list[str]:
     groups = await named_groups(books)
     known = {group.team_id for group in groups if group.team_id is not None}
     known |= {wallet.scope_id for wallet in await books.wallets.every() if wallet.scope == "team"}
-    called = {team_id for team_id in known if team_name(team_id, groups).casefold() == asked.casefold()}
-    return sorted({asked, *called})
+    names = {team_id: team_name(team_id, groups) for team_id in known} | await books.directory.teams()
+    return sorted({asked, *(team_id for team_id, name in names.items() if name.casefold() == asked.casefold())})

@@ -11,6 +11,7 @@ from keeptrusts.clock import unix_ms
 from keeptrusts.control.audit import note
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import conflict, not_found
+from keeptrusts.control.directory import must_be_known
 from keeptrusts.core.identity.gateway_key import (
     ACCESS_PREFIX,
     GATEWAY_PREFIX,
@@ -89,6 +90,8 @@ async def create(control: Control, actor: Actor, wish: Wish) -> tuple[TokenRow, 
         last_used_at_ms=None,
     )
     async with control.store.write() as books:
+        if wish.team_id is not None:
+            await must_be_known(control, books, wish.team_id)
         await books.tokens.add(row)
         await _tell_gateways(books, row)
         await note(books, tools, actor, "token.create", row.token_id, None, _shown(row))

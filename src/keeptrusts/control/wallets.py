@@ -11,6 +11,7 @@ from keeptrusts.control.alerts import raise_alerts
 from keeptrusts.control.audit import note
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import conflict, invalid, not_found
+from keeptrusts.control.directory import must_be_known
 from keeptrusts.control.repeats import Repeat, answered, remember
 from keeptrusts.control.teams import team_ids_called, team_names
 from keeptrusts.core.ledger.entry import Entry, EntryType, NumberedEntry
@@ -103,6 +104,8 @@ async def _placed(control: Control, books: Books, asked: Allocation) -> tuple[Wa
     was = await books.wallets.find(asked.scope, asked.scope_id)
     if was is not None and was.state == "closed":
         raise conflict(f"wallet {was.wallet_id} ({was.name}) is closed: that is for good", "wallet_closed")
+    if was is None and asked.scope == "team":
+        await must_be_known(control, books, asked.scope_id)
     wallet = was or Wallet(control.tools.new_id("wal"), asked.scope, asked.scope_id)
     if was is None and asked.parent is None and asked.scope in TREE[1:]:
         wallet = msgspec.structs.replace(wallet, parent_id=await _organization(books))

@@ -9,6 +9,7 @@ from keeptrusts.store.changes import SqlChanges
 from keeptrusts.store.checkpoints import SqlCheckpoints
 from keeptrusts.store.contracts import Connection, Database
 from keeptrusts.store.covered_rows import SqlCoveredRows
+from keeptrusts.store.directory import SqlDirectory
 from keeptrusts.store.entries import SqlEntries
 from keeptrusts.store.events import SqlEvents
 from keeptrusts.store.groups import SqlGroups
@@ -42,6 +43,7 @@ class Books:
         self.key_use = self.tokens
         self.prices = SqlPrices(connection)
         self.nodes = SqlNodes(connection)
+        self.directory = SqlDirectory(connection)
         self.repeats = SqlRepeats(connection)
         self.groups = SqlGroups(connection)
         self.audit = SqlAudit(connection)
