@@ -9,15 +9,14 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from keeptrusts.api.access import TheControl
-from keeptrusts.api.errors import bad_request
 from keeptrusts.api.exact_json import answer
+from keeptrusts.api.instants import instant_ns
 from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, Usd, rfc3339
-from keeptrusts.clock import NANOS_PER_MS, instant_at_ms, unix_ms
+from keeptrusts.clock import instant_at_ms
 from keeptrusts.control import audit
-from keeptrusts.control.context import Control
 from keeptrusts.core.audit.statement import BadStatement, Sealed, read_statement
 from keeptrusts.core.ids import base36
-from keeptrusts.core.metering.instants import FORMS, BadInstant, instant_of
+from keeptrusts.core.metering.instants import FORMS
 from keeptrusts.core.metering.rendering import timestamp
 from keeptrusts.core.metering.selection import END_OF_TIME_NS
 from keeptrusts.core.money import usd
@@ -89,8 +88,8 @@ async def list_acts(
     """Who changed what: every act that matches all given filters."""
     asked = {"actor": actor, "action": action, "subject_id": subject_id}
     equals = {name: value for name, value in asked.items() if value is not None}
-    since_ns = _instant(control, "since", since, 0)
-    until_ns = _instant(control, "until", until, END_OF_TIME_NS)
+    since_ns = instant_ns(control, "since", since, 0)
+    until_ns = instant_ns(control, "until", until, END_OF_TIME_NS)
     found = await audit.list_acts(control, equals, cursor, since_ns, until_ns, limit + 1)
     page = found[:limit]
     more = str(page[-1].number) if len(found) > limit else None
@@ -133,12 +132,3 @@ def _checkpoint(sealed: Sealed) -> dict[str, Any]:
             "cost_usd": usd(statement.so_far.cost_nanos),
         }
     return kept | {"statement": sealed.text, "signature": sealed.signature}
-
-
-def _instant(control: Control, name: str, text: str | None, default_ns: int) -> int:
-    if text is None:
-        return default_ns
-    try:
-        return min(max(0, unix_ms(instant_of(text, control.tools.now()))) * NANOS_PER_MS, END_OF_TIME_NS)
-    except BadInstant as error:
-        raise bad_request(f"{name}: {error}") from None

@@ -11,15 +11,13 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import bad_request
 from keeptrusts.api.exact_json import answer
+from keeptrusts.api.instants import instant_ns
 from keeptrusts.api.repeats import TheRepeat, once
 from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, AmountNanos, Currency, Name, Shape, Text, Usd, rfc3339
-from keeptrusts.clock import NANOS_PER_MS, unix_ms
 from keeptrusts.control import wallet_moves, wallet_states, wallets
-from keeptrusts.control.context import Control
 from keeptrusts.core.ids import base36
 from keeptrusts.core.ledger.entry import EntryType, NumberedEntry
 from keeptrusts.core.ledger.wallet import Fallback, OnHardCap, Scope, Wallet, WalletState
-from keeptrusts.core.metering.instants import BadInstant, instant_of
 from keeptrusts.core.metering.rendering import timestamp
 from keeptrusts.core.metering.selection import END_OF_TIME_NS
 from keeptrusts.core.money import usd
@@ -284,8 +282,8 @@ async def transactions(
     cursor: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
     """A wallet's statement, the newest lines first. Calls stand in the statement of the wallet that they spent from directly."""
-    since_ns = _instant(control, "since", since, 0)
-    until_ns = _instant(control, "until", until, END_OF_TIME_NS)
+    since_ns = instant_ns(control, "since", since, 0)
+    until_ns = instant_ns(control, "until", until, END_OF_TIME_NS)
     found = await wallets.transactions(control, _named(wallet, team_id), since_ns, until_ns, cursor, limit + 1)
     page = found[:limit]
     more = str(page[-1].number) if len(found) > limit else None
@@ -349,12 +347,3 @@ def _named(wallet: str | None, team_id: str | None) -> str:
     if wallet and team_id:
         raise bad_request("wallet: give it or team_id, not both")
     return wallet or team_id or ""
-
-
-def _instant(control: Control, name: str, text: str | None, default_ns: int) -> int:
-    if text is None:
-        return default_ns
-    try:
-        return min(max(0, unix_ms(instant_of(text, control.tools.now()))) * NANOS_PER_MS, END_OF_TIME_NS)
-    except BadInstant as error:
-        raise bad_request(f"{name}: {error}") from None
