@@ -21,6 +21,7 @@ async def test_a_recovery_is_shown_and_ended_and_its_end_is_in_the_audit_trail(a
     shown = (await admin.get("/v1/ledger/recovery")).json
     assert (shown["recovering"], shown["reason"], shown["nodes"]) == (True, "a test", [])
     assert shown["since"] is not None
+    assert "keeptrusts_ledger_recovering 1.0" in (await admin.get("/metrics")).text
     ended = await admin.post("/v1/ledger/recovery/finish", {})
     assert (ended.status, ended.json["recovering"], ended.json["reason"]) == (200, False, "a test")
     assert not (await admin.get("/v1/ledger/recovery")).json["recovering"]

@@ -16,8 +16,10 @@ from keeptrusts.control.opening import open_control
 from keeptrusts.control.wallets import Allocation
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.records import CloseLease, End, Granted
-from keeptrusts.core.ledger.recovery import LEAST_MS
+from keeptrusts.core.ledger.recovery import LEAST_MS, Awaited, NodeMark, Recovery, Said
 from keeptrusts.core.link import Heartbeat, Registration
+from keeptrusts.store.books import SqlStore
+from keeptrusts.store.contracts import LedgerStore
 from tests.control.conftest import ADMIN_TOKEN
 from tests.hand_clock import HandClock
 from tests.ledger_node import LedgerNode, attempt, event, reserve
@@ -264,3 +266,33 @@ async def test_batches_are_applied_in_recovery(opening: Opening) -> None:
         terms = await nodes.terms_of(control, "node_1")
         [(data, first_seq, chain)] = member.journal.groups
         assert await apply_batch(control.store, control.tools, terms, data, first_seq, chain) == 1
+
+
+async def test_every_engine_waits_for_the_same_nodes(store: LedgerStore) -> None:
+    if not isinstance(store, SqlStore):
+        pytest.skip("the store in memory knows no nodes")
+    async with store.write() as books:
+        for node_id in ("node_1", "node_2", "node_3"):
+            await books.nodes.add(Registration(node_id, "host", "1", (), True, (), (), ()), node_id, 1)
+        await books.journals.advance("node_1", 5, bytes(16))
+        assert await books.recovery.begin(7, "a test")
+        assert not await books.recovery.begin(8, "another")
+        found = await books.recovery.state()
+        assert found == Recovery(7, "a test")
+        await books.recovery.hear("node_1", found, Said(5, 5, 3))
+        await books.recovery.hear("node_1", found, Said(9, 5, 3))
+        await books.recovery.hear("node_2", found, Said(4, 2, 1))
+        await books.recovery.complete(found)
+        assert await books.recovery.awaited(found) == [
+            Awaited("node_1", "host", 5, 5, True),
+            Awaited("node_2", "host", 4, 0, False),
+            Awaited("node_3", "host", None, 0, False),
+        ]
+        assert await books.recovery.standing("node_1") == (found, NodeMark(3, 0))
+        assert await books.recovery.grants() == 3
+        await books.recovery.excuse(found)
+        assert await books.recovery.standing("node_2") == (found, NodeMark(1, 2))
+        await books.journals.end("node_3")
+        assert await books.nodes.living() == 2
+        await books.recovery.end()
+        assert await books.recovery.standing("node_3") == (None, NodeMark())

@@ -27,6 +27,7 @@ class Figures(Struct, frozen=True):
     tickets: Mapping[str, int]
     events: int
     quarantined: int
+    recovering: bool
 
 
 async def figures(control: Control) -> Figures:
@@ -45,6 +46,7 @@ async def figures(control: Control) -> Figures:
             tickets=await inspection.tickets(control.tools.now_ms()),
             events=await inspection.last_event(),
             quarantined=await inspection.quarantined(),
+            recovering=await books.recovery.state() is not None,
         )
 
 

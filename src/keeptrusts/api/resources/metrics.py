@@ -75,6 +75,8 @@ def _books(now: Figures) -> Iterator[Metric]:
     yield tickets
     yield CounterMetricFamily("keeptrusts_events_recorded", "Events in the ledger", value=now.events)
     yield GaugeMetricFamily("keeptrusts_quarantined_records", "Records in quarantine", value=now.quarantined)
+    text = "1: in recovery mode, nothing is granted"
+    yield GaugeMetricFamily("keeptrusts_ledger_recovering", text, value=float(now.recovering))
     yield GaugeMetricFamily("keeptrusts_nodes_live", "Gateway nodes that spoke lately", value=now.live_nodes)
     yield GaugeMetricFamily("keeptrusts_leases_open", "Leases in nodes' hands", value=now.open_leases)
     yield GaugeMetricFamily("keeptrusts_leases_in_suspense", "Leases to account for", value=now.leases_in_suspense)
