@@ -32,10 +32,16 @@ async def register(control: Control, registration: Registration) -> Registered:
     token = issue_key(NODE_PREFIX, control.tools.draw(SECRET_BYTES))
     digest = key_digest(control.pepper, token)
     async with control.store.write() as books:
-        if await books.nodes.find(registration.node_id) is not None:
+        known = await books.nodes.find(registration.node_id)
+        if known is not None:
             await books.nodes.set_token(registration.node_id, digest)
-        else:
+        if known is not None and not known.version:
+            # A rebuilding knew no more of it than its id.
+            await books.nodes.describe(registration)
+            control.registrations.pop(registration.node_id, None)
+        elif known is None:
             await books.nodes.add(registration, digest, control.tools.now_ms())
+        if known is None or not known.version:
             await books.groups.put_all(registration.node_id, registration.groups)
             await _put_controls(control, books, registration)
     return Registered(token, control.pepper.hex())

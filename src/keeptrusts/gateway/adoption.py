@@ -265,6 +265,8 @@ async def ship_retired(root: Path, registration: Registration, link_for: Callabl
             continue
         try:
             if segments(directory):
+                found = replay(directory)
+                journal.next_seq, journal.chain = found.next_seq, found.chain
                 await _ship(journal, registration, link_for(), math.inf)
         except (DamagedJournal, LinkRefused, RecordsGone, OSError) as error:
             log.error("The store can't get the journal in %s again: %s", directory, error)

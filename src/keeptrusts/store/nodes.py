@@ -50,6 +50,15 @@ class SqlNodes:
             now_ms,
         )
 
+    async def describe(self, registration: Registration) -> None:
+        """What a known node says of itself takes the place of what was known."""
+        await self._sql.execute(
+            "UPDATE node SET registration = $3 WHERE org_id = $1 AND node_id = $2",
+            self._org,
+            registration.node_id,
+            msgspec.json.encode(registration).decode(),
+        )
+
     async def living(self) -> int:
         """How many are not known to have ended."""
         rows = await self._sql.fetch("SELECT COUNT(*) FROM node WHERE org_id = $1 AND state = 'live'", self._org)
