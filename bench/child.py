@@ -18,11 +18,15 @@ _LIBC = ctypes.CDLL(None)
 
 
 class Child:
-    """A program and all that it starts, told apart by the session it leads. Use it with `with`: leaving stops it."""
+    """A program and all that it starts, told apart by the session it leads. Use it with `with`: leaving stops it.
 
-    def __init__(self, command: Sequence[str], *, core: int, environment: Mapping[str, str], log: Path) -> None:
+    `core` None: it runs where its parent may.
+    """
+
+    def __init__(self, command: Sequence[str], *, core: int | None, environment: Mapping[str, str], log: Path) -> None:
         def settle_in() -> None:
-            os.sched_setaffinity(0, {core})
+            if core is not None:
+                os.sched_setaffinity(0, {core})
             _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGTERM)
 
         self._log = log

@@ -74,6 +74,12 @@ class StoreServer:
             return self._process is not None and words[:1] == [str(self._process.pid)] and words[-1] == "ready"
         return False
 
+    @property
+    def pid(self) -> int:
+        """Of the server's first process."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
         """SIGQUIT breaks everything off at once, SIGINT ends it in good order, SIGKILL is a crash of the server alone."""
         if self._process is not None:
