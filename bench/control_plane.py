@@ -106,9 +106,7 @@ async def _in_this_process(
         shipments = [_batches(node, size) for node in known]
         times: list[float] = []
         cpu, database_cpu, start = time.process_time(), _cpu_s(server), time.perf_counter()
-        await asyncio.gather(
-            *(_apply(control, node, each, times) for node, each in zip(known, shipments, strict=True))
-        )
+        await asyncio.gather(*(_apply(control, node, each, times) for node, each in zip(known, shipments, strict=True)))
         seconds = time.perf_counter() - start
         cpu, database_cpu = time.process_time() - cpu, _cpu_s(server) - database_cpu
         await check_books(control, known)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from keeptrusts.core.calls.usage import Usage, UsageSource
-from keeptrusts.core.ids import new_id
 from keeptrusts.core.identity.attribution import Attribution
+from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.journal_format import GENESIS, encode_group
 from keeptrusts.core.ledger.records import (
     Attempt,

@@ -124,4 +124,3 @@ async def check_books(control: Control, nodes: list[Node]) -> None:
         raise BooksWrong(
             f"{found} events of {events}, {cell.totals.cost_nanos} nano-USD in events and {spent} in the wallet of {cost}"
         )
-

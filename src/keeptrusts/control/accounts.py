@@ -76,18 +76,29 @@ async def _read(
     wallets: Wallets, wallet: Wallet, now: datetime, live_nodes: Iterable[str]
 ) -> tuple[Accounts, list[WalletPeriod]]:
     """The accounts, and those of them that have no row yet."""
-    live = frozenset(live_nodes)
     budgets = await wallets.budgets(wallet.wallet_id)
-    caps = strictest(cap for node_id, cap in await wallets.caps(wallet.wallet_id) if node_id in live)
+    opening = accounts_of(wallet, budgets, await wallets.caps(wallet.wallet_id), now, frozenset(live_nodes))
     periods, unused = [], []
-    for opening in opening_accounts(wallet, budgets, caps.values(), now):
-        stored = await wallets.period(key_of(opening))
-        if stored is not None and opening.kind not in budgets:
-            stored = msgspec.structs.replace(stored, budget=opening.budget)
+    for period in opening.periods:
+        stored = await wallets.period(key_of(period))
+        if stored is not None and period.kind not in budgets:
+            stored = msgspec.structs.replace(stored, budget=period.budget)
         if stored is None:
-            unused.append(opening)
-        periods.append(stored or opening)
-    return Accounts(wallet, tuple(periods), budgets, caps), unused
+            unused.append(period)
+        periods.append(stored or period)
+    return msgspec.structs.replace(opening, periods=tuple(periods)), unused
+
+
+def accounts_of(
+    wallet: Wallet,
+    budgets: dict[PeriodKind, int],
+    caps: Iterable[tuple[str, Cap]],
+    now: datetime,
+    live_nodes: frozenset[str],
+) -> Accounts:
+    """The accounts at ``now`` as they stand before anything was spent; ``caps`` are those of all nodes, each with its node."""
+    lowest = strictest(cap for node_id, cap in caps if node_id in live_nodes)
+    return Accounts(wallet, tuple(opening_accounts(wallet, budgets, lowest.values(), now)), budgets, lowest)
 
 
 async def _open(ledger: Ledger, wallet: Wallet, period: WalletPeriod) -> WalletPeriod:

@@ -19,21 +19,22 @@ async def raise_alerts(
     ledger: Ledger, tools: Tools, terms: NodeTerms, wallet: Wallet, period: WalletPeriod, cap: Cap | None
 ) -> None:
     """Adds an alert for each threshold that the period's spend has reached and that has not fired yet."""
-    if not terms.thresholds and cap is None:
-        return
-    key = key_of(period)
-    fired = await ledger.alerts.fired(key)
-    percents = frozenset(int(name) for name in fired if name.isdigit())
-    found: dict[str, dict[str, object]] = {
+    reached: dict[str, dict[str, object]] = {
         str(threshold.percent): {"threshold_percent": threshold.percent, "action": threshold.action}
-        for threshold in crossed(period, terms.thresholds, percents)
+        for threshold in crossed(period, terms.thresholds, frozenset())
     }
     if cap is not None:
         for name, limit in ((SOFT_CAP, cap.soft_nanos), (HARD_CAP, cap.hard_nanos)):
-            if limit is not None and period.spent >= limit > 0 and name not in fired:
-                found[name] = {"threshold": name, "limit": usd_text(limit), "action": "notify"}
+            if limit is not None and period.spent >= limit > 0:
+                reached[name] = {"threshold": name, "limit": usd_text(limit), "action": "notify"}
+    if not reached:
+        return
+    key = key_of(period)
+    fired = await ledger.alerts.fired(key)
     rows = []
-    for name, details in found.items():
+    for name, details in reached.items():
+        if name in fired:
+            continue
         row = alert_row(tools, terms.node_id, wallet, period, details)
         await ledger.alerts.add(key, name, row.event_id, row.at_ns)
         rows.append(row)

@@ -20,15 +20,14 @@ log = logging.getLogger("keeptrusts::api")
 
 async def make_lost_grants(ledger: Ledger, tools: Tools, terms: NodeTerms, records: Iterable[Placed]) -> int:
     """Makes the grants among ``records`` that the store does not know, and returns how many those were."""
-    made = 0
-    for placed in records:
-        record = placed.record
-        if isinstance(record, Granted) and await ledger.leases.granted(record.grant_id) is None:
-            await _make(ledger, tools, terms, record)
-            made += 1
-    if made:
-        log.warning("Made %d grants again that this store had lost and node %s still had.", made, terms.node_id)
-    return made
+    journaled = {p.record.grant_id: p.record for p in reversed(list(records)) if isinstance(p.record, Granted)}
+    known = await ledger.many.granted(sorted(journaled))
+    lost = [record for grant_id, record in reversed(journaled.items()) if grant_id not in known]
+    for record in lost:
+        await _make(ledger, tools, terms, record)
+    if lost:
+        log.warning("Made %d grants again that this store had lost and node %s still had.", len(lost), terms.node_id)
+    return len(lost)
 
 
 async def _make_wallets(ledger: Ledger, tools: Tools, record: Granted) -> None:

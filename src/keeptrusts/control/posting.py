@@ -1,7 +1,6 @@
 """One batch on its way into the books: what it touches, loaded; what it changes, worked out; then written."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 
 from keeptrusts.clock import NANOS_PER_MS, instant_at
 from keeptrusts.control.accounts import carry_on
@@ -10,13 +9,15 @@ from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.event_rows import call_row
 from keeptrusts.control.journal_reading import Placed
 from keeptrusts.control.statement import Statement
-from keeptrusts.control.ways import Way, entered_at, open_way, statement_wallets, wallets_of_way
+from keeptrusts.control.unheld import Spender, UnheldWays
+from keeptrusts.control.ways import entered_at, statement_wallets
 from keeptrusts.core.ledger.posting import (
     LeaseBook,
     LeaseMovement,
     PeriodMovement,
     lease_movements,
     move_lease,
+    moved,
     settled_attempts,
 )
 from keeptrusts.core.ledger.records import Attempt, Close, Event
@@ -26,9 +27,6 @@ from keeptrusts.store.contracts import Ledger
 
 SHORT_MS = 10_000
 """How long after a refusal a node is told at once that money came back."""
-
-Spender = tuple[str | None, tuple[str, ...]]
-"""A team, and the further scopes that a call belongs to."""
 
 
 class Posting:
@@ -43,8 +41,7 @@ class Posting:
         self._movements: dict[str, LeaseMovement] = {}
         self._lines: dict[str | None, list[PeriodKey]] = {}
         self._wallets: dict[str, Wallet] = {}
-        self._ways: dict[Spender, list[Way]] = {}
-        self._spenders: dict[Spender, list[Wallet]] = {}
+        self._unheld = UnheldWays(ledger, terms.alive | {terms.node_id})
         self._periods: dict[PeriodKey, WalletPeriod] = {}
         self._listed: dict[str | None, list[tuple[Wallet, WalletPeriod]]] = {}
         self._moved: dict[PeriodKey, PeriodMovement] = {}
@@ -58,59 +55,45 @@ class Posting:
     async def load(self, records: Iterable[Placed]) -> None:
         """Everything that the records speak of: their leases, those leases' periods, and wallets spent from without one."""
         records = list(records)
+        many = self._ledger.many
         self._movements = lease_movements(placed.record for placed in records)
-        for lease_id in sorted(self._movements.keys() | _leases_of_events(records)):
-            await self._load_lease(lease_id)
-        for placed in records:
-            if isinstance(placed.record, Event) and self._unheld_nanos(placed.record):
-                await self._load_way(placed.record)
+        await self._load_leases(sorted(self._movements.keys() | _leases_of_events(records)))
         wanted = {line for lines in self._lines.values() for line in lines}
-        wanted |= {line for ways in self._ways.values() for way in ways for line in way.lines}
-        for key in sorted(wanted):
-            period = await self._ledger.wallets.period(key)
-            assert period is not None, "a lease's periods exist, and so do those just opened"
-            self._periods[key] = period
-        for wallet_id in sorted({key.wallet_id for key in wanted}):
-            if wallet_id not in self._wallets:
-                wallet = await self._ledger.wallets.by_id(wallet_id)
-                assert wallet is not None, "a period's wallet exists"
-                self._wallets[wallet_id] = wallet
+        await self._unheld.load(
+            [
+                (_spender(placed.record), instant_at(placed.record.at_ns))
+                for placed in records
+                if isinstance(placed.record, Event) and self._unheld_nanos(placed.record)
+            ],
+            beside=wanted,
+        )
+        wanted |= {line for way in self._unheld.ways for line in way.lines}
+        self._periods = await many.periods(sorted(wanted))
+        assert len(self._periods) == len(wanted), "a lease's periods exist, and so do those just opened"
+        self._wallets = self._unheld.wallets
+        wallet_ids = {key.wallet_id for key in wanted}
+        self._wallets |= await many.wallets(sorted(wallet_ids - self._wallets.keys()))
+        assert wallet_ids <= self._wallets.keys(), "a period's wallet exists"
         for held_id, lease in self._leases.items():
             self._listed[held_id] = self._listed_in(self._lines[held_id], lease.wallet_id)
 
-    async def _load_lease(self, lease_id: str) -> None:
-        lease = await self._ledger.leases.find(lease_id)
-        movement = self._movements.get(lease_id)
-        if lease is None:
-            if movement is not None and movement.closed:
-                # Closed before the store ever heard of it: a grant that arrives late must find it closed.
-                await self._mark(lease_id, movement.team_id)
-            return
-        lines = await self._ledger.leases.lines(lease_id)
+    async def _load_leases(self, lease_ids: Sequence[str]) -> None:
+        found = await self._ledger.many.leases(lease_ids)
+        ours = [lease_id for lease_id, lease in found.items() if lease.node_id == self._terms.node_id]
+        lines = await self._ledger.many.lines(ours)
         # Another node's lease is none of this node's business, whatever its journal says; one without periods was
         # closed before it was granted: what a journal says it spent is posted outside of any lease.
-        if lease.node_id == self._terms.node_id and lines:
-            self._leases[lease_id] = lease
-            self._lines[lease_id] = lines
+        self._leases.update((lease_id, found[lease_id]) for lease_id in ours if lease_id in lines)
+        self._lines.update(lines)
+        for lease_id, movement in sorted(self._movements.items()):
+            if lease_id not in found and movement.closed:
+                # Closed before the store ever heard of it: a grant that arrives late must find it closed.
+                await self._mark(lease_id, movement.team_id)
 
     async def _mark(self, lease_id: str, team_id: str | None) -> None:
         wallet = await self._ledger.wallets.find("team", team_id or "")
         wallet_id = "" if wallet is None else wallet.wallet_id
         self._tombstones.append(LeaseBook(lease_id, self._terms.node_id, wallet_id, 0, 0, 0, closed=True))
-
-    async def _load_way(self, event: Event) -> None:
-        spender = _spender(event)
-        if spender not in self._spenders:
-            self._spenders[spender] = await wallets_of_way(self._ledger.wallets, *spender)
-            self._wallets.update((wallet.wallet_id, wallet) for wallet in self._spenders[spender])
-        at = instant_at(event.at_ns)
-        if self._way_at(spender, at) is None:
-            alive = self._terms.alive | {self._terms.node_id}
-            opened = await open_way(self._ledger, self._spenders[spender], at, alive)
-            self._ways.setdefault(spender, []).append(opened)
-
-    def _way_at(self, spender: Spender, at: datetime) -> Way | None:
-        return next((way for way in self._ways.get(spender, ()) if way.covers(at)), None)
 
     def _listed_in(self, lines: Iterable[PeriodKey], entered_id: str) -> list[tuple[Wallet, WalletPeriod]]:
         """The statements that list a call on these lines: the wallet that it entered at first, each with its leading period."""
@@ -136,11 +119,11 @@ class Posting:
                 self._record_event(placed, record)
         for lease_id, movement in sorted(self._movements.items()):
             if lease_id in self._leases:
-                after, moved = move_lease(self._leases[lease_id], movement)
+                after, movement_of_periods = move_lease(self._leases[lease_id], movement)
                 self._after.append(after)
                 for line in self._lines[lease_id]:
-                    self._move(line, moved)
-                    if moved.freed:
+                    self._move(line, movement_of_periods)
+                    if movement_of_periods.freed:
                         self._freed.add(line)
 
     def _settle(self, call_id: str, attempt: Attempt) -> None:
@@ -155,7 +138,7 @@ class Posting:
             if listed := self._listed.get(attempt.lease_id):
                 period_key = self._statement.period_key(*listed[0])
         unheld = self._unheld_nanos(event)
-        way = self._way_at(_spender(event), instant_at(event.at_ns)) if unheld else None
+        way = self._unheld.at(_spender(event), instant_at(event.at_ns)) if unheld else None
         if way is not None and way.lines:
             for line in way.lines:
                 self._move(line, PeriodMovement(unleased=unheld))
@@ -178,38 +161,42 @@ class Posting:
         await ledger.events.add_all(
             [call_row(p.record, node_id, p.seq, key) for p, key in self._events if isinstance(p.record, Event)]
         )
-        for lease in self._after:
-            await ledger.leases.update(lease)
+        await ledger.many.update_leases(self._after)
         for tombstone in self._tombstones:
             await ledger.leases.add(tombstone, [], self._now_ns // NANOS_PER_MS)
-        for key in sorted(self._moved):
-            await ledger.wallets.post(key, self._moved[key])
-        for key in sorted(self._moved):
-            await self._look_at(key)
+        keys = sorted(self._moved)
+        await ledger.many.post({key: self._moved[key] for key in keys})
+        await self._look_at(keys)
         await ledger.entries.add_all(self._statement.entries)
         if self._key_use:
             await ledger.key_use.mark_used(self._key_use)
-        for wallet_id in sorted({key.wallet_id for key in self._freed}):
-            await self._tell_who_waits(wallet_id)
+        await self._tell_who_waits(sorted({key.wallet_id for key in self._freed}))
 
-    async def _look_at(self, key: PeriodKey) -> None:
-        """What follows from an account as it stands now: alerts, and what carries over."""
-        period = await self._ledger.wallets.period(key)
-        assert period is not None, "it was posted to"
-        wallet = self._wallets[key.wallet_id]
+    async def _look_at(self, keys: Iterable[PeriodKey]) -> None:
+        """What follows from the accounts as they stand now: alerts, and what carries over."""
+        ledger = self._ledger
         live = self._terms.alive | {self._terms.node_id}
-        caps = strictest(c for node, c in await self._ledger.wallets.caps(key.wallet_id) if node in live)
-        await raise_alerts(self._ledger, self._tools, self._terms, wallet, period, caps.get(key.kind))
-        if key in self._freed:
-            await carry_on(self._ledger, wallet, period, instant_at(self._now_ns))
+        caps = await ledger.many.caps(sorted({key.wallet_id for key in keys}))
+        for key in keys:
+            wallet = self._wallets[key.wallet_id]
+            period: WalletPeriod | None = moved(self._periods[key], self._moved[key])
+            if wallet.carry_over:
+                # What an earlier period of this wallet just passed on is in it too.
+                period = await ledger.wallets.period(key)
+            assert period is not None, "it was posted to"
+            cap = strictest(c for node, c in caps.get(key.wallet_id, ()) if node in live).get(key.kind)
+            await raise_alerts(ledger, self._tools, self._terms, wallet, period, cap)
+            if key in self._freed:
+                await carry_on(ledger, wallet, period, instant_at(self._now_ns))
 
-    async def _tell_who_waits(self, wallet_id: str) -> None:
-        """Money came back to a wallet that a node lately found empty: it may ask again now."""
-        if self._now_ns // NANOS_PER_MS - await self._ledger.wallets.short_since(wallet_id) > SHORT_MS:
-            return
-        await self._ledger.wallets.set_short(wallet_id, 0)
-        version = await self._ledger.wallets.next_version(wallet_id)
-        await self._ledger.changes.add("wallet", wallet_id, version, recall=False)
+    async def _tell_who_waits(self, wallet_ids: Sequence[str]) -> None:
+        """Money came back to wallets that a node lately found empty: it may ask again now."""
+        since_ms = await self._ledger.many.waiting_since(wallet_ids)
+        for wallet_id in wallet_ids:
+            if self._now_ns // NANOS_PER_MS - since_ms.get(wallet_id, 0) <= SHORT_MS:
+                await self._ledger.wallets.set_short(wallet_id, 0)
+                version = await self._ledger.wallets.next_version(wallet_id)
+                await self._ledger.changes.add("wallet", wallet_id, version, recall=False)
 
 
 def _leases_of_events(records: Iterable[Placed]) -> set[str]:

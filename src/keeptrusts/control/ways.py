@@ -1,6 +1,6 @@
 """The way of a call's money up the tree: the wallets that it spends from, their accounts, and what bounds a lease on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -44,6 +44,17 @@ async def wallets_of_way(wallets: Wallets, team_id: str | None, also: Iterable[s
         while wallet is not None and wallet.wallet_id not in found:
             found[wallet.wallet_id] = wallet
             wallet = None if wallet.parent_id is None else await wallets.by_id(wallet.parent_id)
+    return [found[wallet_id] for wallet_id in sorted(found)]
+
+
+def climb(entered: Iterable[Wallet], known: Mapping[str, Wallet]) -> list[Wallet]:
+    """These wallets, with all that they draw on among the ``known`` ones, by id."""
+    found: dict[str, Wallet] = {}
+    for each in entered:
+        wallet: Wallet | None = each
+        while wallet is not None and wallet.wallet_id not in found:
+            found[wallet.wallet_id] = wallet
+            wallet = None if wallet.parent_id is None else known.get(wallet.parent_id)
     return [found[wallet_id] for wallet_id in sorted(found)]
 
 

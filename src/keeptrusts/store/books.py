@@ -16,6 +16,7 @@ from keeptrusts.store.groups import SqlGroups
 from keeptrusts.store.inspection import SqlInspection
 from keeptrusts.store.journals import SqlJournals
 from keeptrusts.store.leases import SqlLeases
+from keeptrusts.store.many import SqlMany
 from keeptrusts.store.meta import SqlMeta
 from keeptrusts.store.nodes import SqlNodes
 from keeptrusts.store.prices import SqlPrices
@@ -38,6 +39,7 @@ class Books:
         self.events = SqlEvents(connection)
         self.alerts = SqlAlerts(connection)
         self.changes = SqlChanges(connection)
+        self.many = SqlMany(connection)
         self.tickets = SqlTickets(connection)
         self.tokens = SqlTokens(connection)
         self.key_use = self.tokens

@@ -18,6 +18,7 @@ from keeptrusts.core.ledger.standing import Cap, PeriodKey
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.periods import PeriodKind
+from keeptrusts.store.many_contract import Many
 
 DEFAULT_ORG = "org_default"
 
@@ -46,6 +47,9 @@ class Connection(Protocol):
 
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
+
+    async def fetch_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """All rows of a query that is run once per row of arguments, in their order, in one trip."""
 
     async def execute(self, sql: str, *args: Any) -> int:
         """Runs a statement and returns how many rows it changed."""
@@ -297,6 +301,9 @@ class Ledger(Protocol):
 
     @property
     def alerts(self) -> Alerts: ...
+
+    @property
+    def many(self) -> Many: ...
 
     @property
     def changes(self) -> Changes: ...

@@ -12,6 +12,15 @@ LEASE = """
     SELECT lease_id, node_id, wallet_id, granted_nanos, settled_nanos, returned_nanos, closed, ticket_id,
         suspended_nanos, resolved_nanos
     FROM lease"""
+ONE_LEASE = f"{LEASE} WHERE org_id = $1 AND lease_id = $2"
+LINES = """
+    SELECT lease_id, wallet_id, kind, start_ms FROM lease_line WHERE org_id = $1 AND lease_id = $2
+    ORDER BY wallet_id, kind, start_ms"""
+UPDATE = """
+    UPDATE lease SET granted_nanos = $3, settled_nanos = $4, returned_nanos = $5, closed = $6, suspended_nanos = $7,
+        resolved_nanos = $8
+    WHERE org_id = $1 AND lease_id = $2"""
+GRANT_MADE = "SELECT grant_id FROM lease_grant WHERE org_id = $1 AND grant_id = $2"
 
 
 class SqlLeases:
@@ -24,21 +33,12 @@ class SqlLeases:
 
     async def find(self, lease_id: str) -> LeaseBook | None:
         """The lease as it stands."""
-        rows = await self._sql.fetch(
-            f"{LEASE} WHERE org_id = $1 AND lease_id = $2{self._sql.for_update}", self._org, lease_id
-        )
-        return _lease(rows[0]) if rows else None
+        rows = await self._sql.fetch(f"{ONE_LEASE}{self._sql.for_update}", self._org, lease_id)
+        return lease_of(rows[0]) if rows else None
 
     async def lines(self, lease_id: str) -> list[PeriodKey]:
         """See contracts.Leases."""
-        rows = await self._sql.fetch(
-            """
-            SELECT wallet_id, kind, start_ms FROM lease_line WHERE org_id = $1 AND lease_id = $2
-            ORDER BY wallet_id, kind, start_ms""",
-            self._org,
-            lease_id,
-        )
-        return [PeriodKey(wallet_id, kind, instant_at_ms(start_ms)) for wallet_id, kind, start_ms in rows]
+        return [line_of(line) for _, *line in await self._sql.fetch(LINES, self._org, lease_id)]
 
     async def add(self, lease: LeaseBook, lines: Sequence[PeriodKey], at_ms: int) -> None:
         """See contracts.Leases."""
@@ -67,20 +67,7 @@ class SqlLeases:
 
     async def update(self, lease: LeaseBook) -> None:
         """See contracts.Leases."""
-        await self._sql.execute(
-            """
-            UPDATE lease SET granted_nanos = $3, settled_nanos = $4, returned_nanos = $5, closed = $6,
-                suspended_nanos = $7, resolved_nanos = $8
-            WHERE org_id = $1 AND lease_id = $2""",
-            self._org,
-            lease.lease_id,
-            lease.granted,
-            lease.settled,
-            lease.returned,
-            int(lease.closed),
-            lease.suspended,
-            lease.resolved,
-        )
+        await self._sql.execute(UPDATE, *update_args(self._org, lease))
 
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """See contracts.Leases."""
@@ -113,6 +100,27 @@ class SqlLeases:
         self.grants_made += 1
 
 
-def _lease(row: tuple[Any, ...]) -> LeaseBook:
+def update_args(org_id: str, lease: LeaseBook) -> tuple[Any, ...]:
+    """What ``UPDATE`` takes."""
+    return (
+        org_id,
+        lease.lease_id,
+        lease.granted,
+        lease.settled,
+        lease.returned,
+        int(lease.closed),
+        lease.suspended,
+        lease.resolved,
+    )
+
+
+def line_of(row: Sequence[Any]) -> PeriodKey:
+    """A lease's line from its row, without the lease's id."""
+    wallet_id, kind, start_ms = row
+    return PeriodKey(wallet_id, kind, instant_at_ms(start_ms))
+
+
+def lease_of(row: Sequence[Any]) -> LeaseBook:
+    """A lease from its row."""
     values = dict(zip(LeaseBook.__struct_fields__, row, strict=True))
     return LeaseBook(**{**values, "closed": bool(values["closed"])})

@@ -58,6 +58,13 @@ class Session:
         with as_store_errors():
             return [tuple(row) for row in await self._raw.fetch(sql, *storable(args))]
 
+    async def fetch_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """See Connection."""
+        if not rows:
+            return []
+        with as_store_errors():
+            return [tuple(row) for row in await self._raw.fetchmany(sql, [storable(row) for row in rows])]
+
     async def execute(self, sql: str, *args: Any) -> int:
         """See Connection."""
         with as_store_errors():

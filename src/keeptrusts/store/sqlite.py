@@ -78,6 +78,12 @@ class Lane:
         """See Connection."""
         return await self.run(lambda: self.connection.execute(numbered(sql), args).fetchall())
 
+    async def fetch_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """See Connection."""
+        if not rows:
+            return []
+        return await self.run(lambda: self.connection.executemany(numbered(sql), rows).fetchall())
+
     async def execute(self, sql: str, *args: Any) -> int:
         """See Connection."""
 

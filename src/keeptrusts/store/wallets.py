@@ -1,5 +1,6 @@
 """SQL of wallets: the budget holders, what people set, and the accounts per period."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,18 @@ PERIOD = """
 USED = "posted_nanos + overrun_nanos + unleased_nanos + suspense_nanos + leased_nanos"
 OF_KIND = "WHERE org_id = $1 AND wallet_id = $2 AND kind = $3"
 ONE_PERIOD = f"{OF_KIND} AND start_ms = $4"
+BY_SCOPE = f"{WALLET} WHERE org_id = $1 AND scope = $2 AND scope_id = $3"
+BY_ID = f"{WALLET} WHERE org_id = $1 AND wallet_id = $2"
+BUDGETS = "SELECT wallet_id, kind, amount_nanos FROM wallet_budget WHERE org_id = $1 AND wallet_id = $2"
+SHORT = "SELECT wallet_id, short_at_ms FROM wallet WHERE org_id = $1 AND wallet_id = $2"
+CAPS = """
+    SELECT wallet_id, node_id, kind, hard_cap_nanos, soft_cap_nanos, on_hard_cap FROM spend_control
+    WHERE org_id = $1 AND wallet_id = $2 ORDER BY kind, node_id"""
+POST = f"""
+    UPDATE wallet_period SET leased_nanos = leased_nanos + $5, posted_nanos = posted_nanos + $6,
+        overrun_nanos = overrun_nanos + $7, suspense_nanos = suspense_nanos + $8,
+        unleased_nanos = unleased_nanos + $9, approved_nanos = approved_nanos + $10
+    {ONE_PERIOD}"""
 
 
 class SqlWallets:
@@ -32,27 +45,25 @@ class SqlWallets:
 
     async def find(self, scope: str, scope_id: str) -> Wallet | None:
         """The wallet of a scope (``team``) and its id."""
-        rows = await self._sql.fetch(
-            f"{WALLET} WHERE org_id = $1 AND scope = $2 AND scope_id = $3", self._org, scope, scope_id
-        )
-        return _wallet(rows[0]) if rows else None
+        rows = await self._sql.fetch(BY_SCOPE, self._org, scope, scope_id)
+        return wallet_of(rows[0]) if rows else None
 
     async def by_id(self, wallet_id: str) -> Wallet | None:
         """The wallet of this id."""
-        rows = await self._sql.fetch(f"{WALLET} WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id)
-        return _wallet(rows[0]) if rows else None
+        rows = await self._sql.fetch(BY_ID, self._org, wallet_id)
+        return wallet_of(rows[0]) if rows else None
 
     async def every(self) -> list[Wallet]:
         """All wallets, by scope and id."""
         rows = await self._sql.fetch(f"{WALLET} WHERE org_id = $1 ORDER BY scope, scope_id", self._org)
-        return [_wallet(row) for row in rows]
+        return [wallet_of(row) for row in rows]
 
     async def children(self, wallet_id: str) -> list[Wallet]:
         """See contracts.Wallets."""
         rows = await self._sql.fetch(
             f"{WALLET} WHERE org_id = $1 AND parent_id = $2 ORDER BY wallet_id", self._org, wallet_id
         )
-        return [_wallet(row) for row in rows]
+        return [wallet_of(row) for row in rows]
 
     async def claims(self, wallet_id: str, kind: PeriodKind, now: datetime) -> Claims:
         """See contracts.Wallets. A child's budget stands whether its period was used yet or not."""
@@ -109,10 +120,7 @@ class SqlWallets:
 
     async def budgets(self, wallet_id: str) -> dict[PeriodKind, int]:
         """See contracts.Wallets."""
-        rows = await self._sql.fetch(
-            "SELECT kind, amount_nanos FROM wallet_budget WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id
-        )
-        return dict(rows)
+        return {kind: amount for _, kind, amount in await self._sql.fetch(BUDGETS, self._org, wallet_id)}
 
     async def set_budget(self, wallet_id: str, kind: PeriodKind, amount_nanos: int) -> None:
         """See contracts.Wallets."""
@@ -128,14 +136,7 @@ class SqlWallets:
 
     async def caps(self, wallet_id: str) -> list[tuple[str, Cap]]:
         """See contracts.Wallets."""
-        rows = await self._sql.fetch(
-            """
-            SELECT node_id, kind, hard_cap_nanos, soft_cap_nanos, on_hard_cap FROM spend_control
-            WHERE org_id = $1 AND wallet_id = $2 ORDER BY kind, node_id""",
-            self._org,
-            wallet_id,
-        )
-        return [(node, Cap(kind, hard, soft, on_cap == "escalate")) for node, kind, hard, soft, on_cap in rows]
+        return [cap_of(cap) for _, *cap in await self._sql.fetch(CAPS, self._org, wallet_id)]
 
     async def add_cap(self, wallet_id: str, node_id: str, cap: Cap) -> None:
         """See contracts.Wallets."""
@@ -170,10 +171,7 @@ class SqlWallets:
 
     async def _one(self, sql: str, key: PeriodKey) -> WalletPeriod | None:
         rows = await self._sql.fetch(sql, *self._key(key))
-        if not rows:
-            return None
-        wallet_id, kind, start_ms, end_ms, *amounts = rows[0]
-        return WalletPeriod(wallet_id, kind, instant_at_ms(start_ms), instant_at_ms(end_ms), *amounts)
+        return period_of(rows[0]) if rows else None
 
     async def add_period(self, period: WalletPeriod) -> None:
         """See contracts.Wallets."""
@@ -226,20 +224,7 @@ class SqlWallets:
 
     async def post(self, key: PeriodKey, movement: PeriodMovement) -> None:
         """See contracts.Wallets."""
-        await self._sql.execute(
-            f"""
-            UPDATE wallet_period SET leased_nanos = leased_nanos + $5, posted_nanos = posted_nanos + $6,
-                overrun_nanos = overrun_nanos + $7, suspense_nanos = suspense_nanos + $8,
-                unleased_nanos = unleased_nanos + $9, approved_nanos = approved_nanos + $10
-            {ONE_PERIOD}""",
-            *self._key(key),
-            movement.leased,
-            movement.posted,
-            movement.overrun,
-            movement.suspense,
-            movement.unleased,
-            movement.approved,
-        )
+        await self._sql.execute(POST, *post_args(self._org, key, movement))
 
     async def next_version(self, wallet_id: str) -> int:
         """See contracts.Wallets."""
@@ -258,10 +243,8 @@ class SqlWallets:
 
     async def short_since(self, wallet_id: str) -> int:
         """See contracts.Wallets."""
-        rows = await self._sql.fetch(
-            "SELECT short_at_ms FROM wallet WHERE org_id = $1 AND wallet_id = $2", self._org, wallet_id
-        )
-        return int(rows[0][0]) if rows else 0
+        rows = await self._sql.fetch(SHORT, self._org, wallet_id)
+        return int(rows[0][1]) if rows else 0
 
     async def claim_recall(self, wallet_id: str, now_ms: int, unless_since_ms: int) -> bool:
         """See contracts.Wallets."""
@@ -277,10 +260,41 @@ class SqlWallets:
         return claimed == 1
 
     def _key(self, key: PeriodKey) -> tuple[str, str, str, int]:
-        return self._org, key.wallet_id, key.kind, unix_ms(key.start)
+        return period_args(self._org, key)
 
 
-def _wallet(row: tuple[Any, ...]) -> Wallet:
+def period_args(org_id: str, key: PeriodKey) -> tuple[str, str, str, int]:
+    """What ``ONE_PERIOD`` takes."""
+    return org_id, key.wallet_id, key.kind, unix_ms(key.start)
+
+
+def post_args(org_id: str, key: PeriodKey, movement: PeriodMovement) -> tuple[Any, ...]:
+    """What ``POST`` takes."""
+    return (
+        *period_args(org_id, key),
+        movement.leased,
+        movement.posted,
+        movement.overrun,
+        movement.suspense,
+        movement.unleased,
+        movement.approved,
+    )
+
+
+def period_of(row: Sequence[Any]) -> WalletPeriod:
+    """An account from its row."""
+    wallet_id, kind, start_ms, end_ms, *amounts = row
+    return WalletPeriod(wallet_id, kind, instant_at_ms(start_ms), instant_at_ms(end_ms), *amounts)
+
+
+def cap_of(row: Sequence[Any]) -> tuple[str, Cap]:
+    """A spend control from its row without the wallet's id, and the node that registered it."""
+    node_id, kind, hard, soft, on_hard_cap = row
+    return node_id, Cap(kind, hard, soft, on_hard_cap == "escalate")
+
+
+def wallet_of(row: Sequence[Any]) -> Wallet:
+    """A wallet from its row."""
     values = dict(zip(Wallet.__struct_fields__, row, strict=True))
     return Wallet(**{**values, "overcommit": bool(values["overcommit"]), "carry_over": bool(values["carry_over"])})
 

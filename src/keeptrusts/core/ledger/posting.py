@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Event, Record, Return
+from keeptrusts.core.ledger.wallet import WalletPeriod
 
 
 class LeaseMovement(Struct):
@@ -68,6 +69,19 @@ class PeriodMovement(Struct, frozen=True):
     def freed(self) -> bool:
         """Whether money came back that others may lease now."""
         return self.leased + self.posted + self.suspense < self.approved
+
+
+def moved(period: WalletPeriod, by: PeriodMovement) -> WalletPeriod:
+    """The account after the movement."""
+    return msgspec.structs.replace(
+        period,
+        leased=period.leased + by.leased,
+        posted=period.posted + by.posted,
+        overrun=period.overrun + by.overrun,
+        suspense=period.suspense + by.suspense,
+        unleased=period.unleased + by.unleased,
+        approved=period.approved + by.approved,
+    )
 
 
 def settled_attempts(record: Record) -> tuple[Attempt, ...]:

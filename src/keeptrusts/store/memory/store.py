@@ -14,6 +14,7 @@ from keeptrusts.store.memory.books import (
     MemoryRecovery,
 )
 from keeptrusts.store.memory.leases import MemoryLeases
+from keeptrusts.store.memory.many import MemoryMany
 from keeptrusts.store.memory.state import State
 from keeptrusts.store.memory.wallets import MemoryWallets
 
@@ -31,6 +32,7 @@ class MemoryLedger:
         self.changes = MemoryChanges(state)
         self.key_use = MemoryKeyUse(state)
         self.recovery = MemoryRecovery(state)
+        self.many = MemoryMany(self.wallets, self.leases)
 
 
 class MemoryStore:

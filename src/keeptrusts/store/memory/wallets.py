@@ -5,7 +5,7 @@ from operator import attrgetter
 
 import msgspec
 
-from keeptrusts.core.ledger.posting import PeriodMovement
+from keeptrusts.core.ledger.posting import PeriodMovement, moved
 from keeptrusts.core.ledger.standing import Cap, PeriodKey, key_of
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.periods import PeriodKind
@@ -135,18 +135,7 @@ class MemoryWallets:
 
     async def post(self, key: PeriodKey, movement: PeriodMovement) -> None:
         """See contracts.Wallets."""
-        period = self._state.periods[key]
-        self._put(
-            msgspec.structs.replace(
-                period,
-                leased=period.leased + movement.leased,
-                posted=period.posted + movement.posted,
-                overrun=period.overrun + movement.overrun,
-                suspense=period.suspense + movement.suspense,
-                unleased=period.unleased + movement.unleased,
-                approved=period.approved + movement.approved,
-            )
-        )
+        self._put(moved(self._state.periods[key], movement))
 
     async def next_version(self, wallet_id: str) -> int:
         """See contracts.Wallets."""
