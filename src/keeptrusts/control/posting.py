@@ -44,6 +44,7 @@ class Posting:
         self._unheld = UnheldWays(ledger, terms.alive | {terms.node_id})
         self._periods: dict[PeriodKey, WalletPeriod] = {}
         self._listed: dict[str | None, list[tuple[Wallet, WalletPeriod]]] = {}
+        self._paid_from: dict[str | None, str] = {}
         self._moved: dict[PeriodKey, PeriodMovement] = {}
         self._after: list[LeaseBook] = []
         self._tombstones: list[LeaseBook] = []
@@ -75,7 +76,9 @@ class Posting:
         self._wallets |= await many.wallets(sorted(wallet_ids - self._wallets.keys()))
         assert wallet_ids <= self._wallets.keys(), "a period's wallet exists"
         for held_id, lease in self._leases.items():
-            self._listed[held_id] = self._listed_in(self._lines[held_id], lease.wallet_id)
+            listed = self._listed[held_id] = self._listed_in(self._lines[held_id], lease.wallet_id)
+            if listed:
+                self._paid_from[held_id] = self._statement.period_key(*listed[0])
 
     async def _load_leases(self, lease_ids: Sequence[str]) -> None:
         found = await self._ledger.many.leases(lease_ids)
@@ -106,7 +109,7 @@ class Posting:
 
     def _unheld_nanos(self, event: Event) -> int:
         """What the call cost outside of any lease that this node holds."""
-        return sum(a.cost_nanos for a in event.attempts if a.lease_id not in self._leases)
+        return sum([a.cost_nanos for a in event.attempts if a.lease_id not in self._leases])
 
     def work_out(self, records: Iterable[Placed]) -> None:
         """Decides everything, from what was loaded, in the journal's order."""
@@ -135,8 +138,7 @@ class Posting:
             self._key_use[event.key_id] = max(event.at_ns, self._key_use.get(event.key_id, 0))
         period_key = None
         for attempt in event.attempts:
-            if listed := self._listed.get(attempt.lease_id):
-                period_key = self._statement.period_key(*listed[0])
+            period_key = self._paid_from.get(attempt.lease_id, period_key)
         unheld = self._unheld_nanos(event)
         way = self._unheld.at(_spender(event), instant_at(event.at_ns)) if unheld else None
         if way is not None and way.lines:

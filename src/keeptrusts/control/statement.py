@@ -33,10 +33,13 @@ class Statement:
 
     def period_key(self, wallet: Wallet, period: WalletPeriod) -> str:
         """The period's name within its wallet."""
-        key = key_of(period)
-        if key not in self._names:
-            self._names[key] = name_of(wallet, period)
-        return self._names[key]
+        return self._name(wallet, period, key_of(period))
+
+    def _name(self, wallet: Wallet, period: WalletPeriod, key: PeriodKey) -> str:
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = name_of(wallet, period)
+        return name
 
     def _add(
         self,
@@ -51,7 +54,7 @@ class Statement:
         key = key_of(period)
         balance = self._balances.get(key, period.funds - period.spent) - spent
         self._balances[key] = balance
-        name = self.period_key(wallet, period)
+        name = self._name(wallet, period, key)
         self.entries.append(
             Entry(period.wallet_id, kind, amount, balance, name, call_id, self._actor, description, self._at_ns)
         )

@@ -190,7 +190,7 @@ async def _commit_to_the_disk(raw: Any) -> None:
 
 def storable(row: Sequence[Any]) -> Sequence[Any]:
     """PostgreSQL's texts can't hold NUL, which a caller may have put into an attribution: it is stored as U+2400."""
-    if any(type(value) is str and "\0" in value for value in row):
+    if "\0" in "".join([value for value in row if type(value) is str]):
         return [value.replace("\0", "\u2400") if type(value) is str else value for value in row]
     return row
 
