@@ -108,7 +108,7 @@ def _table(results: Results, table: Table) -> str:
             last = f"{figures.first_byte_p50_us - direct.first_byte_p50_us:,.0f}"
         rows.append([gateway, *(cell(figures) for _, cell in table.columns), last])
     title = table.title.format(rate=results.settings.open_loop_rate_per_s)
-    return f"## {title}\n\n{_grid(names, rows)}"
+    return f"## {title}\n\n{grid(names, rows)}"
 
 
 def _baseline(results: Results, scenario: str) -> Figures | None:
@@ -131,7 +131,7 @@ def _bars(results: Results) -> str:
         rows.append(
             [bar.what, f"{value:,.1f} {bar.unit}", f"{bar.bar:g} {bar.unit}", shown, "yes" if reached else "no"]
         )
-    return f"## Our bars\n\n{_grid(['keeptrusts', 'here', 'bar', 'x nginx', 'reached'], rows)}"
+    return f"## Our bars\n\n{grid(['keeptrusts', 'here', 'bar', 'x nginx', 'reached'], rows)}"
 
 
 def _start_up(results: Results) -> str:
@@ -140,10 +140,11 @@ def _start_up(results: Results) -> str:
         ready = results.ready_s.get(gateway)
         took = f"{sorted(ready)[len(ready) // 2]:.1f}" if ready else ""
         rows.append([gateway, results.versions.get(gateway, "-"), took, results.about.get(gateway, "")])
-    return f"## Who took part\n\n{_grid(['gateway', 'version', 'ready after s', 'what it does here'], rows)}"
+    return f"## Who took part\n\n{grid(['gateway', 'version', 'ready after s', 'what it does here'], rows)}"
 
 
-def _grid(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, numbers to the right."""
     columns = list(zip(names, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]

@@ -23,6 +23,7 @@ Written by `make bench ARGS=--write`; [README.md](README.md) says what is measur
 | cores | the gateway alone on core {gateway_core}, one worker; mock provider and load together on core {load_core} |
 
 """
+_CONTROL_PLANE = "\n<!-- written by `make bench ARGS='--control-plane --write'` -->\n\n"
 _READING = """
 ## How to read this
 
@@ -39,9 +40,17 @@ _READING = """
 
 
 def write_page(results: Results) -> Path:
-    """Replace RESULTS.md by this run."""
+    """Replace RESULTS.md by this run; what another run says of the control plane stays."""
     how = results.settings
     facts: dict[str, object] = {"rounds": how.rounds, "gateway_core": how.gateway_core, "load_core": how.load_core}
     facts["quick"] = "; a quick run, too short to quote" if how.quick else ""
-    PAGE.write_text(_HEAD.format(**results.machine, **facts) + render(results) + _READING)
+    rest = PAGE.read_text().partition(_CONTROL_PLANE)[1:] if PAGE.exists() else ()
+    PAGE.write_text(_HEAD.format(**results.machine, **facts) + render(results) + _READING + "".join(rest))
+    return PAGE
+
+
+def write_control_plane(section: str) -> Path:
+    """Replace what RESULTS.md says of the control plane."""
+    before = PAGE.read_text().partition(_CONTROL_PLANE)[0]
+    PAGE.write_text(before + _CONTROL_PLANE + section)
     return PAGE

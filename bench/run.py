@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from bench.control_plane import Amounts, measure_control_plane
+from bench.control_plane_report import render_control_plane
 from bench.cores import Cores, TooFewCores, choose_cores
+from bench.ledger_site import BooksWrong
 from bench.machine import describe_machine
 from bench.measure import How, WrongAnswers, measure
 from bench.mock_child import mock_provider
@@ -22,7 +25,7 @@ from bench.peers.gateway import Gateway, NotAvailable, Running, Site
 from bench.peers.starting import PROBES, get
 from bench.report import render
 from bench.results import Measurement, Results, Settings
-from bench.results_page import write_page
+from bench.results_page import write_control_plane, write_page
 from bench.scenarios import SCENARIOS, Scenario
 
 
@@ -30,6 +33,8 @@ def main() -> int:
     """Measure, print, and write what was asked for."""
     options = _options()
     signal.signal(signal.SIGTERM, _stop)
+    if options.control_plane:
+        return _control_plane(options)
     try:
         cores = choose_cores()
     except TooFewCores as error:
@@ -51,6 +56,26 @@ def main() -> int:
     print(f"All figures: {options.json}")
     if options.write:
         print(f"Written: {write_page(results)}")
+    return 0
+
+
+def _control_plane(options: argparse.Namespace) -> int:
+    """The part that measures the control plane alone: it needs no peers, and all cores."""
+    amounts = Amounts(calls=4_000, burst=8_000, rounds=1) if options.quick else Amounts()
+    before = os.getloadavg()[0]
+    try:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=options.home) as folder:
+            found = measure_control_plane(Path(folder), amounts)
+    except KeyboardInterrupt:
+        print("bench: stopped; nothing was written", file=sys.stderr)
+        return 130
+    except BooksWrong as error:
+        print(f"bench: the ledger is wrong: {error}", file=sys.stderr)
+        return 1
+    section = render_control_plane(found, describe_machine(), (before, os.getloadavg()[0]))
+    print("\n" + section)
+    if options.write:
+        print(f"Written: {write_control_plane(section)}")
     return 0
 
 
@@ -169,6 +194,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds; the tables show medians")
     parser.add_argument("--only", type=lambda given: some_of(names, given), help="gateways: " + "; ".join(names))
     parser.add_argument("--scenarios", type=lambda given: some_of(scenarios, given), help="; ".join(scenarios))
+    parser.add_argument("--control-plane", action="store_true", help="how fast journals are applied, and nothing else")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
     parser.add_argument("--json", type=Path, default=home / "results.json", help="where all figures go")
     parser.add_argument("--write", action="store_true", help="also replace bench/RESULTS.md")
