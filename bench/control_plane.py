@@ -67,7 +67,7 @@ class Filling:
 class Amounts:
     """How much is shipped: calls of one filling in this process, and of the burst that goes through the API."""
 
-    calls: int = 16_000
+    calls: int = 12_000
     burst: int = 100_000
     rounds: int = 3
 

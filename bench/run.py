@@ -61,7 +61,7 @@ def main() -> int:
 
 def _control_plane(options: argparse.Namespace) -> int:
     """The part that measures the control plane alone: it needs no peers, and all cores."""
-    amounts = Amounts(calls=4_000, burst=8_000, rounds=1) if options.quick else Amounts()
+    amounts = Amounts(calls=4_000, burst=8_000, rounds=1) if options.quick else Amounts(rounds=options.rounds)
     before = os.getloadavg()[0]
     try:
         with tempfile.TemporaryDirectory(prefix="run-", dir=options.home) as folder:

@@ -337,3 +337,33 @@ async def test_the_use_of_an_unknown_key_is_no_error(store: LedgerStore) -> None
     """A key may be gone from the store while a journal that used it still arrives."""
     async with store.ledger() as ledger:
         await ledger.key_use.mark_used({"tok_gone": 5})
+
+
+async def test_many_rows_are_answered_as_one_by_one(store: LedgerStore) -> None:
+    lease = LeaseBook("lse_1", "node_1", "wal_1", 10, 0, 0, closed=False)
+    cap = Cap("daily", 50, 40)
+    movement = PeriodMovement(leased=-4, posted=4)
+    async with store.ledger() as ledger:
+        await ledger.wallets.set_budget("wal_1", "monthly", 100)
+        await ledger.wallets.add_cap("wal_1", "node_1", cap)
+        await ledger.wallets.set_short("wal_1", 7)
+        await ledger.leases.add(lease, [KEY], 1)
+        await ledger.leases.add_grant("grt_1", "lse_1", 10, 1)
+        await ledger.wallets.lease_out(KEY, 10, None)
+    spent = msgspec.structs.replace(lease, settled=4)
+    async with store.ledger() as ledger:
+        many, absent = ledger.many, PeriodKey("wal_0", "monthly", APRIL)
+        assert await many.wallets_named(["project:x", "team:team_a"]) == {"team:team_a": WALLET}
+        assert await many.wallets(["wal_0", "wal_1"]) == {"wal_1": WALLET}
+        assert await many.budgets(["wal_0", "wal_1"]) == {"wal_1": {"monthly": 100}}
+        assert await many.caps(["wal_0", "wal_1"]) == {"wal_1": [("node_1", cap)]}
+        assert await many.waiting_since(["wal_0", "wal_1"]) == {"wal_1": 7}
+        assert await many.leases(["lse_0", "lse_1"]) == {"lse_1": lease}
+        assert await many.lines(["lse_0", "lse_1"]) == {"lse_1": [KEY]}
+        assert await many.granted(["grt_0", "grt_1"]) == {"grt_1"}
+        assert await many.periods([]) == {}
+        await many.update_leases([spent])
+        await many.post({KEY: movement})
+        assert await many.periods([absent, KEY]) == {KEY: await ledger.wallets.period(KEY)}
+        assert await ledger.leases.find("lse_1") == spent
+    assert (await period(store)).posted == 4
