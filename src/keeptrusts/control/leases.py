@@ -151,7 +151,7 @@ def _view(
         wallet=wallet.name,
         wallet_id=wallet.wallet_id,
         wallet_ids=tuple(accounts.wallet.wallet_id for accounts in way.accounts),
-        stopped=next((a.wallet.name for a in way.accounts if a.wallet.state != "active"), None),
+        stopped=way.stopped,
         escalates=bound.escalates,
     )
 

@@ -36,6 +36,9 @@ async def ask(control: Control, terms: NodeTerms, request: TicketRequest) -> Tic
             raise invalid(f"team {request.team_id} has no budget that the call could wait for")
         if ticket is None:
             ticket = await _open(books, tools, terms, request, way)
+        elif ticket.status == "approved" and way.stopped is not None:
+            # Approved, but frozen meanwhile: it keeps waiting, and goes on when the wallet does.
+            pass
         elif ticket.status == "approved":
             ticket = await _redeem(books, tools, terms, request, ticket, way)
         elif ticket.status in UNDECIDED and (ticket.status, ticket.node_id) != ("waiting", terms.node_id):
