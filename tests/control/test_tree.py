@@ -231,11 +231,13 @@ async def test_spend_that_no_lease_held_counts_in_every_budget_of_the_call(
 async def test_what_is_left_for_smaller_calls_is_not_hidden_by_one_that_fits_nowhere(
     store: LedgerStore, tools: Tools
 ) -> None:
-    falling = msgspec.structs.replace(TEAM, fallback="parent")
+    falling = msgspec.structs.replace(TEAM, fallback="parent", on_hard_cap="escalate")
     await plant(store, (DEPARTMENT, {"monthly": 150}), (falling, {"monthly": 100}))
     node = LedgerNode(store, tools)
     await node.ask("lse_1", need=100)
-    assert (await node.ask("lse_2", need=80)).granted_nanos == 50, "the department's last money, as without a fallback"
+    answer = await node.ask("lse_2", need=80)
+    assert answer.granted_nanos == 50, "the department's last money, as without a fallback"
+    assert (answer.view.wallet, answer.view.escalates) == ("department:eng", True), "the team's own wallet escalates"
 
 
 async def test_a_fast_clock_opens_no_period_that_has_not_begun(
