@@ -150,7 +150,8 @@ async def test_approved_money_takes_nothing_from_what_carries_over(
     await ask(control, node)
     async with control.store.read() as books:
         team = await books.wallets.find("team", "team_a")
-        assert team is not None and team.parent_id is not None
+        assert team is not None
+        assert team.parent_id is not None
         claims = await books.wallets.claims(team.parent_id, "monthly", control.tools.now())
     assert claims.unused_nanos == 40, "and its parent keeps that much for it"
     clock.turn(timedelta(days=30))

@@ -36,11 +36,10 @@ async def ask(control: Control, terms: NodeTerms, request: TicketRequest) -> Tic
             raise invalid(f"team {request.team_id} has no budget that the call could wait for")
         if ticket is None:
             ticket = await _open(books, tools, terms, request, way)
-        elif ticket.status == "approved" and way.stopped is not None:
-            # Approved, but frozen meanwhile: it keeps waiting, and goes on when the wallet does.
-            pass
         elif ticket.status == "approved":
-            ticket = await _redeem(books, tools, terms, request, ticket, way)
+            # A wallet that was frozen meanwhile pays for nothing: the call keeps waiting, and goes on when the wallet does.
+            if way.stopped is None:
+                ticket = await _redeem(books, tools, terms, request, ticket, way)
         elif ticket.status in UNDECIDED and (ticket.status, ticket.node_id) != ("waiting", terms.node_id):
             ticket = msgspec.structs.replace(ticket, status="waiting", node_id=terms.node_id)
             await books.tickets.update(ticket)
