@@ -8,7 +8,7 @@ from keeptrusts.control import tickets, wallet_states, wallets
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.wallets import Allocation
-from keeptrusts.core.ledger.records import CloseLease, Return
+from keeptrusts.core.ledger.records import CloseLease, Granted, Return
 from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.ledger.wallet import WalletPeriod
 from tests.hand_clock import HandClock
@@ -160,3 +160,15 @@ async def test_approved_money_takes_nothing_from_what_carries_over(
     node.write(CloseLease("lse_t1", "team_a"), CloseLease("lse_0", "team_a"))
     await node.ship()
     assert (await month(control)).carried == 100
+
+
+async def test_an_approval_that_a_restored_store_forgot_was_used_is_not_used_twice(
+    control: Control, node: LedgerNode, clock: HandClock
+) -> None:
+    await ask(control, node, 1, retry="once")
+    await tickets.decide(control, ADMIN, "tkt_1", approve=True, top_up_nanos=0, why=None)
+    node.write(Granted("tkt_1", "lse_t1", 60, "team_a", (), clock.unix_ns()))
+    await node.ship()
+    assert await ask(control, node, 2, retry="once") == TicketAnswer("tkt_1", "redeemed", 0)
+    assert (await month(control)).leased == 160
+    assert (await ask(control, node, 3, retry="once")).ticket_id == "tkt_3"
