@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.journeys.test_cap_race import COST_NANOS, PROMPT, known_everywhere
 
 from tests.journeys.books import allocate, issue_key, nanos, nothing_held, settled_events
 from tests.journeys.crowd import ask_together, chat_bytes
 from tests.journeys.policy_files import write_policy
 from tests.journeys.processes import KT, free_port
 from tests.journeys.product import Product
-from tests.journeys.test_cap_race import COST_NANOS, PROMPT, known_everywhere
 from tests.store.real_postgres import command, server
 
 CALLERS = 150
