@@ -9,6 +9,7 @@ from keeptrusts.control.context import Tools
 from keeptrusts.control.losses import InRecovery
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ledger.records import CloseLease, Granted, Return
+from keeptrusts.core.ledger.standing import Cap
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.periods import PeriodKind
 from keeptrusts.store.contracts import LedgerStore
@@ -177,6 +178,22 @@ async def test_what_a_period_leaves_is_carried_over_and_late_returns_follow(
     node.write(CloseLease("lse_1", "team_a"))
     await node.ship()
     assert (await account(store, saving, "daily", tools.now())).carried == 60 + 100 + 30
+
+
+async def test_a_spend_control_is_no_money_that_could_be_carried_over(
+    store: LedgerStore, tools: Tools, clock: HandClock
+) -> None:
+    saving = msgspec.structs.replace(TEAM, parent_id=None, carry_over=True)
+    await plant(store, (saving, {"daily": 500}))
+    async with store.ledger() as ledger:
+        await ledger.wallets.add_cap(saving.wallet_id, "node_1", Cap("monthly", 1_000))
+    node = LedgerNode(store, tools)
+    await node.ask("lse_1", need=40)
+    clock.turn(timedelta(days=30))
+    async with store.ledger() as ledger:
+        await ledger.wallets.set_budget(saving.wallet_id, "monthly", 10)
+    await node.ask("lse_2", need=5)
+    assert (await month(store, saving, clock)).funds == 10
 
 
 async def test_unused_money_lapses_where_nothing_carries_over(
