@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from tests.journeys.networks import Network, this_machines
 from tests.journeys.policy_files import Policy, enforcing, write_policy
-from tests.journeys.processes import KT, ROOT, Program
+from tests.journeys.processes import KT, ROOT, Program, free_port
 from tests.journeys.web import Answer, ask
 from tests.providers.truth import Served, read_truth
 
@@ -97,6 +97,16 @@ class Product:
             command += ["--workers", str(self.workers)]
         self.gateway = self._start(command, "gateway.log")
         self.gateway.wait_for(lambda: self.network.ready(self.gateway_url), "the gateway ready")
+
+    def start_another_gateway(self) -> int:
+        """One more gateway with journals of its own, as on another machine; its port."""
+        port = free_port()
+        command = [KT, "gateway", "run", "--policy-config", str(self.policy_file), "--port", str(port)]
+        elsewhere = str(self.directory / f"elsewhere-{port}")
+        another = self._start([*command, "--data-dir", elsewhere], f"another-{port}.log")
+        another.wait_for(lambda: self.network.ready(f"http://127.0.0.1:{port}"), "another gateway ready")
+        self.other_gateways.append(another)
+        return port
 
     def close(self) -> None:
         self._running.close()
