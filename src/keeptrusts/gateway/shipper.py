@@ -96,7 +96,9 @@ class Shipper:
             self._reader.advance()
             self._journal.unshipped_bytes -= len(data)
             if shipped.last_seq >= next_seq:
+                # Whether what is passed over is what the store has is for the next shipment to show, even an empty one.
                 self._reader.skip_to(shipped.last_seq)
+                self._unsure = True
                 self._journal.unshipped_bytes = self._reader.unread_bytes()
             self._forget_shipped_segments()
 
