@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000, help="without --seed: play until so many events")
     parser.add_argument("--first", type=int, default=1, help="the first of the seeds to play")
     parser.add_argument("--seconds", type=float, default=3_600.0, help="stop after so long")
+    parser.add_argument("--stop", action="store_true", help="stop at the first broken invariant")
     given = parser.parse_args()
     if given.seed is not None:
         outcome = play(given.seed, given.calls, print if given.trace else None)
@@ -27,15 +28,15 @@ def main() -> int:
             print(outcome.violation if given.trace else outcome.tell())
         print(f"seed {outcome.seed}: {outcome.steps} events, {outcome.calls} calls, trace {outcome.trace:08x}")
         return 1 if outcome.violation is not None else 0
-    return soak(given.events, given.first, given.seconds)
+    return soak(given.events, given.first, given.seconds, given.stop)
 
 
-def soak(events: int, first: int, seconds: float) -> int:
+def soak(events: int, first: int, seconds: float, stop: bool) -> int:
     """Seed after seed, and one line at the end."""
     began = perf_counter()
     steps = seed_count = calls = crashes = broken = 0
     virtual_s = 0.0
-    while steps < events and perf_counter() - began < seconds:
+    while steps < events and perf_counter() - began < seconds and not (stop and broken):
         outcome = play(first + seed_count)
         seed_count += 1
         steps += outcome.steps

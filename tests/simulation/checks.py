@@ -30,8 +30,8 @@ def check_end(world: "World") -> None:
     rows = _rows(world)
     lost_calls = {call.request_id for call in world.calls if call.node_id in lossy}
     _calls_and_rows(world, rows, lost_calls)
-    _truth(world, rows, lost_calls)
-    _wallets(world, rows, lossy)
+    unseen = _truth(world, rows, lost_calls)
+    _wallets(world, rows, lossy, unseen)
     must(not books.rows("SELECT * FROM quarantine"), "L7: a record is in quarantine")
 
 
@@ -139,8 +139,9 @@ def _calls_and_rows(world: "World", rows: dict[str, list[Row]], lost_calls: set[
     must(known >= rows.keys(), f"rows of calls that nobody made: {rows.keys() - known}")
 
 
-def _truth(world: "World", rows: dict[str, list[Row]], lost_calls: set[str]) -> None:
-    """L4, L6, L9: what the providers billed is what the rows say, or less on rows that are flagged."""
+def _truth(world: "World", rows: dict[str, list[Row]], lost_calls: set[str]) -> dict[str, int]:
+    """L4, L6, L9: what the providers billed is what the rows say, or less on rows that are flagged. Returns, by team, what
+    was billed and is in no row, because a machine lost it: at least so much."""
     rates = {
         version: (json.loads(body)["rates"]["input"], json.loads(body)["rates"]["output"])
         for version, body in world.books.rows("SELECT price_id, body FROM price")
@@ -172,11 +173,16 @@ def _truth(world: "World", rows: dict[str, list[Row]], lost_calls: set[str]) -> 
                 must(truth == attempt["cost_nanos"], f"L9: {where} is billed {truth}, posted {attempt['cost_nanos']}")
             if attempt["outcome"] == "indeterminate":
                 must(attempt["usage_source"] == "worst_case", f"L6: {where} is not flagged")
-    for request_id, model in served_of:
+    unseen: dict[str, int] = defaultdict(int)
+    for (request_id, model), served in served_of.items():
         must(request_id in lost_calls, f"L6: {request_id} was sent to {model}, and no attempt says so")
+        cheapest = world.cheapest[model]
+        nanos = (served.input_tokens * cheapest.input + served.output_tokens * cheapest.output) // 1_000
+        unseen[world.calls[int(request_id.removeprefix("call-"))].team] += nanos
+    return unseen
 
 
-def _wallets(world: "World", rows: dict[str, list[Row]], lossy: set[str]) -> None:
+def _wallets(world: "World", rows: dict[str, list[Row]], lossy: set[str], unseen: dict[str, int]) -> None:
     """L11 and conservation: a team's accounts and statement add up to its rows, and never to more than its budgets."""
     cost: dict[str, int] = defaultdict(int)
     for mine in rows.values():
@@ -190,8 +196,10 @@ def _wallets(world: "World", rows: dict[str, list[Row]], lossy: set[str]) -> Non
         must(node_id in lossy, f"L5: {node_id} posted {amount} for a call without a row")
         cost[team] += amount
     spent: dict[tuple[str, str], int] = defaultdict(int)
+    doubtful: dict[tuple[str, str], int] = defaultdict(int)
     for wallet, kind, start, limit, posted, leased, suspense, overrun, unleased in world.books.rows(PERIODS):
         spent[world.books.team_of(wallet), kind] += posted + overrun + unleased
+        doubtful[world.books.team_of(wallet), kind] += suspense + leased
         if not world.profile.manners.overbills:
             must(overrun == 0, f"L4: {wallet} {kind} has an overrun of {overrun}")
             highest = max(limit, world.books.highest.get((wallet, kind, start), 0))
@@ -202,6 +210,8 @@ def _wallets(world: "World", rows: dict[str, list[Row]], lossy: set[str]) -> Non
             mine = spent[team, kind]
             # Where an empty wallet may be passed by, the rest is on its parent's account.
             agree = mine <= cost[team] if world.profile.fallback else mine == cost[team]
+            covered = world.profile.fallback or world.profile.manners.overbills or unseen[team] <= doubtful[team, kind]
+            must(covered, f"L6: {unseen[team]} of {team} is in no row, and {kind} has {doubtful[team, kind]} in doubt")
             must(agree, f"{team}: {kind} accounts say {mine}, rows {cost[team]}")
     if world.profile.tree == "department":
         for kind in world.books.standing_kinds("eng"):

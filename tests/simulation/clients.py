@@ -1,6 +1,7 @@
 """Gateways' places on machines, and the clients that call them: what each was answered."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from keeptrusts.gateway.node import Node
@@ -35,6 +36,7 @@ class Told:
         self.ended = False
         self.over = False
         self.leaves = False
+        self.on_end: Callable[[], None] = lambda: None
         self.task: asyncio.Task[None] | None = None
         self.body = b""
 
@@ -53,3 +55,4 @@ class Told:
             self.status = message["status"]
         elif not message.get("more_body"):
             self.ended = True
+            self.on_end()

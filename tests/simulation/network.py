@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from keeptrusts.control import batches, leases, nodes
+from keeptrusts.control import batches, leases, nodes, recovery
 from keeptrusts.control.context import Control
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
@@ -62,6 +62,7 @@ class Network:
         self.control: Control | None = None
         self.under_way: list[Ask] = []
         self.after_commit: Callable[[str], None] = lambda route: None
+        self.on_send: Callable[[str], float] = lambda route: 0.0
         self.counts = {"lost": 0, "repeated": 0, "broken": 0, "refused": 0, "served": 0}
 
     def _delay(self) -> float:
@@ -78,7 +79,7 @@ class Network:
         if dice.random() < weather.lost:
             self.counts["lost"] += 1
             return
-        self.process.later(self._delay(), self._arrive, ask, host)
+        self.process.later(self._delay() + self.on_send(ask.route), self._arrive, ask, host)
         if ask.route != "register" and dice.random() < weather.repeated:
             self.counts["repeated"] += 1
             self.process.later(self._delay(), self._arrive, ask, host)
@@ -199,7 +200,8 @@ async def _heartbeat(control: Control, ask: Ask) -> bytes:
 async def _grant(control: Control, ask: Ask) -> bytes:
     terms = await nodes.terms_of(control, await _node(control, ask))
     request = msgspec.json.decode(ask.body, type=GrantRequest)
-    return msgspec.json.encode(await idempotent(lambda: leases.grant(control.store, control.tools, terms, request)))
+    answer = idempotent(lambda: leases.grant(control.store, control.tools, terms, request))
+    return msgspec.json.encode(await recovery.granting(control, answer))
 
 
 async def _ship(control: Control, ask: Ask) -> bytes:

@@ -33,7 +33,8 @@ FAULTS: dict[str, int] = {
 
 
 class Profile(Struct, frozen=True):
-    """One seed's world. ``rate`` is calls a second at most, ``trouble`` faults per call; budgets in nano-USD."""
+    """One seed's world. ``rate`` is calls a second at most, ``trouble`` faults per call; ``ambush`` is how often a gateway
+    is killed right where it hurts; budgets in nano-USD."""
 
     hosts: int
     workers: int
@@ -41,6 +42,7 @@ class Profile(Struct, frozen=True):
     calls: int
     rate: float
     trouble: float
+    ambush: float
     faults: dict[str, int]
     weather: Weather
     manners: Manners
@@ -76,6 +78,7 @@ def profile_of(seed: int, calls: int | None = None) -> Profile:
         calls=calls or dice.choice((80, 150, 250)),
         rate=dice.choice((2.0, 10.0, 40.0, 200.0)),
         trouble=dice.choice((0.0, 0.03, 0.1, 0.25)) if faults else 0.0,
+        ambush=dice.choice((0.0, 0.0, 0.03, 0.12)),
         faults=faults,
         weather=dice.choice(
             (

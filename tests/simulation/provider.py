@@ -44,6 +44,7 @@ class Wire(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self._closing
         self._providers.process.later(self._in_order_s(), self._arrives, bytes(data))
+        self._providers.on_sent()
 
     def _in_order_s(self) -> float:
         """How long bytes take, never less than those sent before them."""
@@ -108,6 +109,7 @@ class Providers:
         self.served: list[Served] = []
         self.tried: Counter[str] = Counter()
         self.on_bill: Any = lambda served: None
+        self.on_sent: Any = lambda: None
         self.refusing = 0.0
         loop.create_connection = self._connect  # type: ignore[assignment, method-assign]
 

@@ -15,7 +15,7 @@ PROJECT = "search"
 PROJECTS = {"team_b": {"project": PROJECT}}
 DEPARTMENT = "eng"
 MODELS = {"gpt-4o-mini": "openai", "gpt-4.1-mini": "other"}
-RATES = {"gpt-4o-mini": Rates(150_000, 600_000), "gpt-4.1-mini": Rates(400_000, 1_600_000)}
+RATES = {"gpt-4o-mini": Rates(150_001, 600_007), "gpt-4.1-mini": Rates(400_003, 1_600_009)}
 FIRST_PRICES = datetime(2025, 1, 1, tzinfo=UTC)
 LONGEST_ANSWER = 64
 ADMIN = Actor("admin", "admin")

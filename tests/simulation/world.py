@@ -30,7 +30,7 @@ from tests.simulation.books import Books, Violation, check_purses
 from tests.simulation.checks import check_end
 from tests.simulation.clients import Slot, Told
 from tests.simulation.faults import FAULT_ACTIONS
-from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.loop import HERE, Process, VirtualLoop
 from tests.simulation.machine import Host, Machine
 from tests.simulation.network import Network, WireLink
 from tests.simulation.profile import Profile
@@ -94,6 +94,8 @@ class World:
         self.loop.sync_s = lambda: 0.05 if self.dice.random() < 0.02 else 0.001
         self.network.after_commit = self._after_commit
         self.providers.on_bill = self._billed
+        self.providers.on_sent = self._ambush
+        self.network.on_send = self._ambush_question
 
     # The story
 
@@ -162,6 +164,19 @@ class World:
             if not self.calm:
                 self.loop.outside.later(self.dice.random() * 3, self.start_api)
 
+    def _ambush(self) -> bool:
+        """Kills the process that runs, right after what it is doing."""
+        process = HERE.get()
+        if self.calm or self.dice.random() >= self.profile.ambush or not hasattr(process, "slot"):
+            return False
+        self.note(f"{process.name} is ambushed")
+        process.fuse = 1
+        return True
+
+    def _ambush_question(self, route: str) -> float:
+        """A question whose asker dies may arrive when the heirs have closed everything already."""
+        return 5.0 if route == "grant" and self._ambush() else 0.0
+
     def _restart(self, slot: Slot) -> None:
         if slot.wanted and not self.calm:
             self.loop.outside.later(self.dice.random() * 2, self.start_node, slot)
@@ -222,7 +237,7 @@ class World:
             await asyncio.sleep(0.05)
         if not process.alive:
             return
-        task = process.spawn(node.stop())
+        task = process.spawn(node.stop(all(call.settled for call in mine)))
         for _ in range(400):
             if task.done() or not process.alive:
                 break
@@ -252,6 +267,7 @@ class World:
             len(self.calls), team or dice.choice(TEAMS), model or dice.choice(("gpt-4o-mini", "smart")), stream, slot
         )
         told.leaves = dice.random() < 0.03
+        told.on_end = self._ambush
         content = f"Q{len(self.calls)}" if fresh else f"Q{dice.randint(1, 12)}"
         fields: dict[str, Any] = {"model": told.model, "messages": [{"role": "user", "content": content}]}
         if dice.random() < 0.8:
