@@ -155,9 +155,15 @@ class LedgerNode:
 
     def write_call(self, call_id: str, lease_id: str | None, cost: int, hold: int = 0, **more: object) -> None:
         """A whole call that is not shipped yet."""
+        self.write(*self.call_records(call_id, lease_id, cost, hold, **more))
+
+    def call_records(
+        self, call_id: str, lease_id: str | None, cost: int, hold: int = 0, **more: object
+    ) -> tuple[bytes, bytes]:
+        """What a journal holds of a whole call: its reserve and its event."""
         hold = hold or cost
         done = event(call_id, (attempt(lease_id, cost, hold),), at_ns=self.tools.clock.unix_ns(), **more)  # type: ignore[arg-type]
-        self.write(reserve(call_id, lease_id, hold), done)
+        return encode_record(reserve(call_id, lease_id, hold)), encode_record(done)
 
 
 __all__ = ["Close", "CloseLease", "LedgerNode", "Return", "attempt", "event", "reserve"]

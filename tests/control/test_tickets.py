@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from keeptrusts.control import tickets, wallets
+from keeptrusts.control import tickets, wallet_states, wallets
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.wallets import Allocation
-from keeptrusts.core.ledger.records import CloseLease
+from keeptrusts.core.ledger.records import CloseLease, Granted, Return
 from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.ledger.wallet import WalletPeriod
 from tests.hand_clock import HandClock
@@ -128,3 +128,47 @@ async def test_nodes_hear_of_a_decision_and_people_of_a_ticket(control: Control,
     async with control.store.read() as books:
         news = await books.changes.after(0, 100)
     assert ("ticket", "tkt_1") in {(change.kind, change.subject_id) for change in news}
+
+
+async def test_an_approved_call_waits_while_a_wallet_of_its_way_is_frozen(control: Control, node: LedgerNode) -> None:
+    await ask(control, node)
+    await tickets.decide(control, ADMIN, "tkt_1", approve=True, top_up_nanos=0, why=None)
+    await wallet_states.set_state(control, ADMIN, "department:eng", "frozen")
+    assert await ask(control, node) == TicketAnswer("tkt_1", "approved", 0)
+    await wallet_states.set_state(control, ADMIN, "department:eng", "active")
+    assert await ask(control, node) == TicketAnswer("tkt_1", "redeemed", 60)
+
+
+async def test_approved_money_takes_nothing_from_what_carries_over(
+    control: Control, node: LedgerNode, clock: HandClock
+) -> None:
+    await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 100, options={"carry_over": True}))
+    node.write(Return("lse_0", 40))
+    await node.ship()
+    await ask(control, node)
+    await tickets.decide(control, ADMIN, "tkt_1", approve=True, top_up_nanos=0, why=None)
+    await ask(control, node)
+    async with control.store.read() as books:
+        team = await books.wallets.find("team", "team_a")
+        assert team is not None
+        assert team.parent_id is not None
+        claims = await books.wallets.claims(team.parent_id, "monthly", control.tools.now())
+    assert claims.unused_nanos == 40, "and its parent keeps that much for it"
+    clock.turn(timedelta(days=30))
+    await node.ask("lse_2", need=1)
+    assert (await month(control)).carried == 40
+    node.write(CloseLease("lse_t1", "team_a"), CloseLease("lse_0", "team_a"))
+    await node.ship()
+    assert (await month(control)).carried == 100
+
+
+async def test_an_approval_that_a_restored_store_forgot_was_used_is_not_used_twice(
+    control: Control, node: LedgerNode, clock: HandClock
+) -> None:
+    await ask(control, node, 1, retry="once")
+    await tickets.decide(control, ADMIN, "tkt_1", approve=True, top_up_nanos=0, why=None)
+    node.write(Granted("tkt_1", "lse_t1", 60, "team_a", (), clock.unix_ns()))
+    await node.ship()
+    assert await ask(control, node, 2, retry="once") == TicketAnswer("tkt_1", "redeemed", 0)
+    assert (await month(control)).leased == 160
+    assert (await ask(control, node, 3, retry="once")).ticket_id == "tkt_3"

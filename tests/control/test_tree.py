@@ -9,12 +9,13 @@ from keeptrusts.control.context import Tools
 from keeptrusts.control.losses import InRecovery
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ledger.records import CloseLease, Granted, Return
+from keeptrusts.core.ledger.standing import Cap
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.periods import PeriodKind
 from keeptrusts.store.contracts import LedgerStore
 from tests.control.funds import account
 from tests.hand_clock import HandClock
-from tests.ledger_node import LedgerNode
+from tests.ledger_node import LedgerNode, attempt, event
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +180,22 @@ async def test_what_a_period_leaves_is_carried_over_and_late_returns_follow(
     assert (await account(store, saving, "daily", tools.now())).carried == 60 + 100 + 30
 
 
+async def test_a_spend_control_is_no_money_that_could_be_carried_over(
+    store: LedgerStore, tools: Tools, clock: HandClock
+) -> None:
+    saving = msgspec.structs.replace(TEAM, parent_id=None, carry_over=True)
+    await plant(store, (saving, {"daily": 500}))
+    async with store.ledger() as ledger:
+        await ledger.wallets.add_cap(saving.wallet_id, "node_1", Cap("monthly", 1_000))
+    node = LedgerNode(store, tools)
+    await node.ask("lse_1", need=40)
+    clock.turn(timedelta(days=30))
+    async with store.ledger() as ledger:
+        await ledger.wallets.set_budget(saving.wallet_id, "monthly", 10)
+    await node.ask("lse_2", need=5)
+    assert (await month(store, saving, clock)).funds == 10
+
+
 async def test_unused_money_lapses_where_nothing_carries_over(
     store: LedgerStore, tools: Tools, clock: HandClock
 ) -> None:
@@ -226,3 +243,32 @@ async def test_spend_that_no_lease_held_counts_in_every_budget_of_the_call(
     node = LedgerNode(store, tools, enforced=False)
     await node.settle("evt_1", None, 30, attribution=Attribution(team="team_a"), key_id="tok_1")
     assert [(await month(store, w, clock)).unleased for w in (ORG, TEAM, KEY)] == [30, 30, 30]
+
+
+async def test_what_is_left_for_smaller_calls_is_not_hidden_by_one_that_fits_nowhere(
+    store: LedgerStore, tools: Tools
+) -> None:
+    falling = msgspec.structs.replace(TEAM, fallback="parent", on_hard_cap="escalate")
+    await plant(store, (DEPARTMENT, {"monthly": 150}), (falling, {"monthly": 100}))
+    node = LedgerNode(store, tools)
+    await node.ask("lse_1", need=100)
+    answer = await node.ask("lse_2", need=80)
+    assert answer.granted_nanos == 50, "the department's last money, as without a fallback"
+    assert (answer.view.wallet, answer.view.escalates) == ("department:eng", True), "the team's own wallet escalates"
+
+
+async def test_a_fast_clock_opens_no_period_that_has_not_begun(
+    store: LedgerStore, tools: Tools, clock: HandClock
+) -> None:
+    """Else the current period would give all it has to one far in the future."""
+    saving = msgspec.structs.replace(TEAM, parent_id=None, carry_over=True)
+    await plant(store, (saving, {"daily": 100}))
+    node = LedgerNode(store, tools)
+    await node.ask("lse_1", need=10)
+    node.write(event("evt_1", (attempt(None, 7),), at_ns=clock.unix_ns() + 40 * 86_400 * 10**9))
+    await node.ship()
+    today = await account(store, saving, "daily", tools.now())
+    assert (today.unleased, today.carried_out, today.left) == (7, 0, 83)
+    node.write(Granted("grt_lost", "lse_2", 20, "team_a", (), clock.unix_ns() + 40 * 86_400 * 10**9))
+    await node.ship()
+    assert (await account(store, saving, "daily", tools.now())).leased == 30

@@ -154,3 +154,12 @@ async def test_where_days_begin_is_fixed_once_there_is_a_budget(control: Control
     with pytest.raises(Denial, match="would overlap"):
         await give(control, "team", "team_a", 100, zone="Europe/Berlin")
     assert (await give(control, "team", "team_a", 100, zone="Asia/Tokyo")).wallet.zone == "Asia/Tokyo"
+
+
+async def test_a_wallet_that_moves_under_a_parent_counts_there_once(control: Control) -> None:
+    await give(control, "team", "team_a", 60)
+    await give(control, "department", "eng", 100)
+    await give(control, "department", "small", 59)
+    with pytest.raises(Denial, match="more can be given"):
+        await give(control, "team", "team_a", 60, parent="department:small")
+    assert (await give(control, "team", "team_a", 60, parent="department:eng")).period.budget == 60

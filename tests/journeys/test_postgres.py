@@ -10,15 +10,23 @@ import pytest
 from tests.journeys.books import allocate, issue_key, nanos, nothing_held, settled_events
 from tests.journeys.crowd import ask_together, chat_bytes
 from tests.journeys.policy_files import write_policy
-from tests.journeys.processes import KT, free_port
-from tests.journeys.product import Product
-from tests.journeys.test_cap_race import COST_NANOS, PROMPT, known_everywhere
+from tests.journeys.processes import KT, free_port, until
+from tests.journeys.product import Key, Product
+from tests.journeys.web import ask
 from tests.store.real_postgres import command, server
 
+PROMPT = "Write a short haiku about cloud computing."
+COST_NANOS = 14 * 150 + 25 * 600
 CALLERS = 150
 AFFORDED = 110
 BUDGET_NANOS = AFFORDED * COST_NANOS
 PEPPER = "5a" * 32
+
+
+def known_everywhere(key: Key, ports: list[int]) -> None:
+    for port in ports:
+        url = f"http://127.0.0.1:{port}/v1/models"
+        until(lambda url=url: ask("GET", url, headers=key.headers).status == 200, "the key is known")  # type: ignore[misc]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.journeys.crowd import chat_bytes, parse_answer
 from tests.journeys.policy_files import write_policy
 from tests.journeys.processes import KT, Program, alive, descendants, free_port, until
 from tests.journeys.product import Product, clean_env, running_product
-from tests.journeys.test_crashes import Load, check_rows
+from tests.journeys.steady_callers import Load, check_rows
 from tests.journeys.web import Answer, answers_ready, ask
 
 pytestmark = pytest.mark.xdist_group("journeys-workers")

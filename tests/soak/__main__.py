@@ -7,6 +7,7 @@ was; ``table.md`` and ``table.json`` are written anew after each line of the tab
 import argparse
 import contextlib
 import json
+import logging
 import platform
 import random
 import sys
@@ -50,6 +51,7 @@ class Kept:
 def main() -> int:
     """Run what was asked for and write the table."""
     options = _options()
+    logging.disable(logging.CRITICAL)  # what the control plane says in this process; processes have logs of their own
     kept = Kept(options.out)
     lines: list[Line] = []
     began = time.monotonic()

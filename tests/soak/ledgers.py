@@ -1,13 +1,13 @@
 """A ledger store in this process, on either engine, for faults that need thousands of strokes rather than processes."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from keeptrusts.store.books import SqlStore
 from keeptrusts.store.contracts import LedgerStore
 from keeptrusts.store.postgres import open_postgres
-from tests.soak.fault_proxy import Fault, FaultProxy
+from tests.soak.fault_proxy import HEALTHY, FaultProxy
 from tests.store.ledgers import LEDGERS
 from tests.store.real_postgres import ledger_database, server
 
@@ -25,16 +25,14 @@ async def ledger(engine: str, directory: Path) -> AsyncIterator[LedgerStore]:
 
 
 @asynccontextmanager
-async def commits_cut(probability: float, seed: int) -> AsyncIterator[tuple[LedgerStore, Callable[[], int]]]:
-    """An empty ledger on PostgreSQL behind a proxy: so many COMMITs are delivered whose answer is cut off. The second value
-    tells how many were."""
+async def behind_a_proxy(seed: int) -> AsyncIterator[tuple[LedgerStore, FaultProxy]]:
+    """An empty ledger on PostgreSQL, and the proxy through which it is reached."""
     with ExitStack() as stack:
         async with ledger_database() as url:
             proxy = stack.enter_context(FaultProxy(server().port, seed))
             database = await open_postgres(url.replace(f":{server().port}/", f":{proxy.port}/"))
-            proxy.set(Fault(cut_answer=probability, telling=is_commit))
             try:
-                yield SqlStore(database), lambda: proxy.cuts
+                yield SqlStore(database), proxy
             finally:
-                proxy.set(Fault())
+                proxy.set(HEALTHY)
                 await database.close()

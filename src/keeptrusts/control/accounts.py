@@ -56,7 +56,8 @@ async def read_accounts(wallets: Wallets, wallet: Wallet, now: datetime, live_no
     accounts, unused = await _read(wallets, wallet, now, live_nodes)
     shown = []
     for period in accounts.periods:
-        if period in unused and wallet.carry_over and (before := await wallets.period_before(key_of(period))):
+        carries = wallet.carry_over and period.kind in accounts.budgets and period in unused
+        if carries and (before := await wallets.period_before(key_of(period))):
             skipped = len(list(_between(wallet, before, period)))
             period = msgspec.structs.replace(period, carried=before.left + skipped * period.budget)
         shown.append(period)
@@ -68,7 +69,7 @@ async def open_accounts(ledger: Ledger, wallet: Wallet, now: datetime, live_node
     accounts, unused = await _read(ledger.wallets, wallet, now, live_nodes)
     if not unused:
         return accounts
-    opened = [await _open(ledger, wallet, p) if p in unused else p for p in accounts.periods]
+    opened = [await _open(ledger, accounts, p) if p in unused else p for p in accounts.periods]
     return msgspec.structs.replace(accounts, periods=tuple(opened))
 
 
@@ -101,7 +102,12 @@ def accounts_of(
     return Accounts(wallet, tuple(opening_accounts(wallet, budgets, lowest.values(), now)), budgets, lowest)
 
 
-async def _open(ledger: Ledger, wallet: Wallet, period: WalletPeriod) -> WalletPeriod:
+async def _open(ledger: Ledger, accounts: Accounts, period: WalletPeriod) -> WalletPeriod:
+    wallet = accounts.wallet
+    if period.kind not in accounts.budgets:
+        # A spend control is a limit and no money: nothing of it may ever be carried over as a budget.
+        await ledger.wallets.add_period(msgspec.structs.replace(period, budget=0))
+        return period
     before = await ledger.wallets.period_before(key_of(period)) if wallet.carry_over else None
     if before is not None:
         for skipped in _between(wallet, before, period):

@@ -151,9 +151,16 @@ def _view(
         wallet=wallet.name,
         wallet_id=wallet.wallet_id,
         wallet_ids=tuple(accounts.wallet.wallet_id for accounts in way.accounts),
-        stopped=next((a.wallet.name for a in way.accounts if a.wallet.state != "active"), None),
-        escalates=bound.escalates,
+        stopped=way.stopped,
+        escalates=bound.escalates or _passed_escalates(way, chosen),
     )
+
+
+def _passed_escalates(way: Way, chosen: Sequence[Bound]) -> bool:
+    """Whether a wallet that the lease passes by, since it is empty, has whoever finds too little held for an approver."""
+    paying_keys = {key_of(bound.period) for bound in chosen}
+    passed = [a for a in way.accounts if a.wallet.fallback == "parent"]
+    return any(a.escalates(period) for a in passed for period in a.periods if key_of(period) not in paying_keys)
 
 
 def _has_budget(way: Way) -> bool:

@@ -47,7 +47,8 @@ async def _make(ledger: Ledger, tools: Tools, terms: NodeTerms, record: Granted)
     if lease is None:
         await _make_wallets(ledger, tools, record)
         wallets = await wallets_of_way(ledger.wallets, record.team_id, record.also)
-        way = await open_way(ledger, wallets, instant_at(record.at_ns), terms.alive | {terms.node_id})
+        at = instant_at(min(record.at_ns, tools.clock.unix_ns()))
+        way = await open_way(ledger, wallets, at, terms.alive | {terms.node_id})
         entered = entered_at(wallets)
         lease = LeaseBook(
             record.lease_id, terms.node_id, "" if entered is None else entered.wallet_id, 0, 0, 0, closed=False

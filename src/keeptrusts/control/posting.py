@@ -1,6 +1,7 @@
 """One batch on its way into the books: what it touches, loaded; what it changes, worked out; then written."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from keeptrusts.clock import NANOS_PER_MS, instant_at
 from keeptrusts.control.accounts import carry_on
@@ -62,7 +63,7 @@ class Posting:
         wanted = {line for lines in self._lines.values() for line in lines}
         await self._unheld.load(
             [
-                (_spender(placed.record), instant_at(placed.record.at_ns))
+                (_spender(placed.record), self._spent_at(placed.record))
                 for placed in records
                 if isinstance(placed.record, Event) and self._unheld_nanos(placed.record)
             ],
@@ -97,6 +98,10 @@ class Posting:
         wallet = await self._ledger.wallets.find("team", team_id or "")
         wallet_id = "" if wallet is None else wallet.wallet_id
         self._tombstones.append(LeaseBook(lease_id, self._terms.node_id, wallet_id, 0, 0, 0, closed=True))
+
+    def _spent_at(self, event: Event) -> datetime:
+        """When the call took place; now at the latest, so that a node's fast clock opens no period that has not begun."""
+        return instant_at(min(event.at_ns, self._now_ns))
 
     def _listed_in(self, lines: Iterable[PeriodKey], entered_id: str) -> list[tuple[Wallet, WalletPeriod]]:
         """The statements that list a call on these lines: the wallet that it entered at first, each with its leading period."""
@@ -140,7 +145,7 @@ class Posting:
         for attempt in event.attempts:
             period_key = self._paid_from.get(attempt.lease_id, period_key)
         unheld = self._unheld_nanos(event)
-        way = self._unheld.at(_spender(event), instant_at(event.at_ns)) if unheld else None
+        way = self._unheld.at(_spender(event), self._spent_at(event)) if unheld else None
         if way is not None and way.lines:
             for line in way.lines:
                 self._move(line, PeriodMovement(unleased=unheld))

@@ -36,8 +36,14 @@ async def ask(control: Control, terms: NodeTerms, request: TicketRequest) -> Tic
             raise invalid(f"team {request.team_id} has no budget that the call could wait for")
         if ticket is None:
             ticket = await _open(books, tools, terms, request, way)
+        elif ticket.status == "approved" and (paid_to := await books.leases.granted(ticket.ticket_id)) is not None:
+            # Redeemed before this store was restored to an older state: the journal has made its grant again.
+            ticket = msgspec.structs.replace(ticket, status="redeemed", lease_id=paid_to[0])
+            await books.tickets.update(ticket)
         elif ticket.status == "approved":
-            ticket = await _redeem(books, tools, terms, request, ticket, way)
+            # A wallet that was frozen meanwhile pays for nothing: the call keeps waiting, and goes on when the wallet does.
+            if way.stopped is None:
+                ticket = await _redeem(books, tools, terms, request, ticket, way)
         elif ticket.status in UNDECIDED and (ticket.status, ticket.node_id) != ("waiting", terms.node_id):
             ticket = msgspec.structs.replace(ticket, status="waiting", node_id=terms.node_id)
             await books.tickets.update(ticket)

@@ -77,7 +77,10 @@ async def allocate(control: Control, actor: Actor, asked: Allocation, repeat: Re
         given = before.budgets | {p.kind: p.budget for p in before.periods if p.kind in before.budgets}
         moved = was is None or wallet.parent_id != was.parent_id
         for each, amount in {**given, kind: asked.amount_nanos}.items():
-            await fits_parent(control, books, wallet, each, amount - (0 if moved else given.get(each, 0)))
+            had = given.get(each, 0)
+            # A wallet that has just moved counts among its new parent's children already, with what it had before.
+            more, counted = (amount, had) if moved else (amount - had, 0)
+            await fits_parent(control, books, wallet, each, more, counted)
 
         await books.wallets.set_budget(wallet.wallet_id, kind, asked.amount_nanos)
         opened = await open_accounts(books, wallet, tools.now(), alive)
@@ -144,9 +147,12 @@ async def _parent(books: Books, wallet: Wallet, named: str) -> str | None:
     return parent.wallet_id
 
 
-async def fits_parent(control: Control, books: Books, wallet: Wallet, kind: PeriodKind, more_nanos: int) -> None:
+async def fits_parent(
+    control: Control, books: Books, wallet: Wallet, kind: PeriodKind, more_nanos: int, counted_nanos: int = 0
+) -> None:
     """Raises Denial when the wallet's parent has not ``more_nanos`` left to give in its period of this kind: the sum of its
-    children does not exceed it, unless it says ``overcommit``. Taking money away always fits."""
+    children does not exceed it, unless it says ``overcommit``. Taking money away always fits. ``counted_nanos`` of it are
+    in that sum already."""
     parent = None if wallet.parent_id is None else await books.wallets.by_id(wallet.parent_id)
     if (
         more_nanos <= 0
@@ -158,10 +164,11 @@ async def fits_parent(control: Control, books: Books, wallet: Wallet, kind: Peri
     alive = control.presence.alive(control.tools.clock.monotonic_s())
     period = period_of(await open_accounts(books, parent, control.tools.now(), alive), kind)
     claims = await books.wallets.claims(parent.wallet_id, kind, control.tools.now())
-    left = period.funds - claims.budget_nanos
+    given = claims.budget_nanos - counted_nanos
+    left = period.funds - given
     if more_nanos > left:
         raise invalid(
-            f"amount: {parent.name} has {usd_text(period.funds)} USD {kind}, and {usd_text(claims.budget_nanos)} of it is "
+            f"amount: {parent.name} has {usd_text(period.funds)} USD {kind}, and {usd_text(given)} of it is "
             f"given to its children: {usd_text(max(0, left))} more can be given (or set overcommit on it)",
             "over_parent",
             parent=parent.wallet_id,

@@ -29,6 +29,11 @@ class Way(Struct, frozen=True):
         """The accounts behind ``lines``."""
         return [period for accounts in self.accounts for period in accounts.periods]
 
+    @property
+    def stopped(self) -> str | None:
+        """The name of a wallet of the way that is frozen or closed."""
+        return next((a.wallet.name for a in self.accounts if a.wallet.state != "active"), None)
+
     def covers(self, instant: datetime) -> bool:
         """Whether these are the accounts of ``instant`` too."""
         return all(accounts.covers(instant) for accounts in self.accounts)

@@ -315,7 +315,9 @@ class Treasury:
     def wallet_changed(self, change: WalletChange) -> None:
         """A wallet changed: what was believed of it is forgotten, and on a recall the leases that debit it go back."""
         for account in list(self.purse.accounts.values()):
-            if not account.concerns(change.wallet_id, change.name):
+            # Who asks for the first time does not know yet which wallets its money comes from: it may be any.
+            unknown = account.asking and account.view is None
+            if not unknown and not account.concerns(change.wallet_id, change.name):
                 continue
             account.short = False
             account.away = None

@@ -138,7 +138,11 @@ class WaitingRoom:
                 if who.gone() or self._closed or loop.time() >= ends:
                     break
                 if await self._news(held, ends) and (lease := await self._funded(held, who)):
-                    await self._leave(link, TicketLeft(ticket_id, "funded"))
+                    try:
+                        await self._leave(link, TicketLeft(ticket_id, "funded"))
+                    except asyncio.CancelledError:
+                        self._treasury.purse.close(held.account, *lease, 0)
+                        raise
                     return lease
         except asyncio.CancelledError:
             self._give_back(held)

@@ -67,7 +67,7 @@ class SqlWallets:
 
     async def claims(self, wallet_id: str, kind: PeriodKind, now: datetime) -> Claims:
         """See contracts.Wallets. A child's budget stands whether its period was used yet or not."""
-        funds = "p.budget_nanos + p.carried_nanos - p.carried_out_nanos"
+        funds = "p.budget_nanos + p.carried_nanos - p.carried_out_nanos + p.approved_nanos"
         used = "p.posted_nanos + p.overrun_nanos + p.unleased_nanos + p.suspense_nanos + p.leased_nanos"
         rows = await self._sql.fetch(
             f"""

@@ -94,7 +94,9 @@ def test_the_tightest_is_the_one_with_the_least_to_give() -> None:
         (FALLING, 0, 60, ["wal_o", "wal_t"]),
         (FALLING, 60, 1, ["wal_o"]),
         (FALLING, 50, 20, ["wal_o"]),
-        (FALLING, 60, 500, ["wal_o", "wal_t"]),
+        (FALLING, 60, 500, ["wal_o"]),
+        (FALLING, 0, 500, ["wal_o"]),
+        (TEAM, 60, 500, ["wal_o", "wal_t"]),
     ],
 )
 def test_an_empty_wallet_is_passed_by_only_if_it_says_so_and_that_helps(

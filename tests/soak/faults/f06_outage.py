@@ -30,7 +30,7 @@ def store_away(ground: Ground) -> Iterator[Trial]:
 
 def _outage(site: Site, ground: Ground, number: int) -> Trial:
     account = site.account(CALL_NANOS * ground.draw.choice((30, 400, 4_000)))
-    ways = ["killed", "frozen", "hole", "refused"] + (["server"] if site.store is not None else [])
+    ways = (["server"] if site.store is not None else []) + ["killed", "frozen", "hole", "refused"]
     way = ways[number % len(ways)]
     problems = []
     with Load(site, account, 8, seed=ground.draw.getrandbits(32), pause_s=0.02):

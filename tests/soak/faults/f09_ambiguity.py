@@ -12,13 +12,14 @@ from typing import TypeVar
 from keeptrusts.control.context import Tools
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.records import CloseLease, Return
+from keeptrusts.core.ledger.wallet import Wallet
 from keeptrusts.store.contracts import LedgerStore, StoreAway
 from tests.control.funds import account, fund
 from tests.hand_clock import HandClock
 from tests.ledger_node import LedgerNode
 from tests.soak.checker import check, close_books
-from tests.soak.fault_proxy import HEALTHY, Fault
-from tests.soak.ledgers import commits_cut, ledger
+from tests.soak.fault_proxy import HEALTHY, Fault, FaultProxy
+from tests.soak.ledgers import behind_a_proxy, is_commit, ledger
 from tests.soak.load import Load
 from tests.soak.scenario import Ground, Scenario
 from tests.soak.site import Shape, running_site
@@ -155,37 +156,31 @@ def ambiguous_commits(ground: Ground) -> Iterator[Trial]:
 
 async def _trial(ground: Ground, number: int, directory: Path) -> Trial:
     async with AsyncExitStack() as stack:
+        proxy: FaultProxy | None = None
         if ground.engine == "postgres":
-            store, cuts = await stack.enter_async_context(commits_cut(COMMIT_CUT, ground.draw.getrandbits(32)))
+            store, proxy = await stack.enter_async_context(behind_a_proxy(ground.draw.getrandbits(32)))
         else:
             store = await stack.enter_async_context(ledger(ground.engine, directory))
-            cuts = int
         road = Ambiguity(random.Random(ground.draw.getrandbits(32)))
         tools = Tools(HandClock(START))
         team = f"team_{number}"
-        while True:
-            try:
-                wallet = await fund(store, team, monthly=BUDGET_NANOS)
-                break
-            except StoreAway:
-                continue
+        wallet = await fund(store, team, monthly=BUDGET_NANOS)
+        if proxy is not None:
+            proxy.set(Fault(cut_answer=COMMIT_CUT, telling=is_commit))
         spenders = [Spender(LedgerNode(store, tools, f"nod_{n}"), road, team) for n in range(NODES)]
         await asyncio.gather(*(spender.spend(min(STROKES, ground.trials)) for spender in spenders))
-        return await _books(store, wallet, spenders, road.strokes + cuts())
+        if proxy is not None:
+            proxy.set(HEALTHY)
+        return await _books(store, wallet, spenders, road.strokes + (proxy.cuts if proxy is not None else 0))
 
 
-async def _books(store: LedgerStore, wallet: object, spenders: list[Spender], strokes: int) -> Trial:
+async def _books(store: LedgerStore, wallet: Wallet, spenders: list[Spender], strokes: int) -> Trial:
     calls = [call for spender in spenders for call in spender.calls]
     spent = sum(spender.spent for spender in spenders)
-    while True:
-        try:
-            after = await account(store, wallet, "monthly", START)  # type: ignore[arg-type]
-            async with store.ledger() as books:
-                known = await books.events.known(calls)
-                entries = await books.entries.latest(wallet.wallet_id, None, 0, 2**62, 10**6)  # type: ignore[attr-defined]
-            break
-        except StoreAway:
-            continue
+    after = await account(store, wallet, "monthly", START)
+    async with store.ledger() as books:
+        known = await books.events.known(calls)
+        entries = await books.entries.latest(wallet.wallet_id, None, 0, 2**62, 10**6)
     settled = [line.entry.event_id for line in entries if line.entry.event_id is not None]
     problems = []
     if after.posted != spent:
@@ -210,7 +205,7 @@ def link_cut(ground: Ground) -> Iterator[Trial]:
 
 def store_cut(ground: Ground) -> Iterator[Trial]:
     """Between the API and PostgreSQL: COMMITs arrive, their answers do not."""
-    yield from _cut_in("store", ground, Fault(cut_answer=0.1, telling=lambda data: b"COMMIT\x00" in data))
+    yield from _cut_in("store", ground, Fault(cut_answer=0.1, telling=is_commit))
 
 
 def _asks_for_money_or_ships(data: bytes) -> bool:

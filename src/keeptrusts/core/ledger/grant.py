@@ -115,7 +115,8 @@ def _frees(bounds: Sequence[Bound]) -> list[tuple[Bound, int]]:
 
 def paying(bounds: Sequence[Bound], need: int) -> list[Bound]:
     """The bounds that a lease of ``need`` goes by: all of them, or those without wallets that can't pay it and let calls go
-    on with their parent's money. When that does not help either, all of them."""
+    on with their parent's money. When that does not help either, those of the way that has more left: all of them unless
+    passing empty ones by leaves more."""
     kept = list(bounds)
     while True:
         parents = {bound.wallet.wallet_id for bound in kept}
@@ -124,7 +125,8 @@ def paying(bounds: Sequence[Bound], need: int) -> list[Bound]:
             return kept
         passed = {w.wallet_id for w in short if w.fallback == "parent" and w.parent_id in parents}
         if not passed:
-            return list(bounds)
+            # A smaller call behind this one may still fit: by whichever way has more to give.
+            return kept if free_nanos(kept) > free_nanos(bounds) else list(bounds)
         kept = [bound for bound in kept if bound.wallet.wallet_id not in passed]
 
 

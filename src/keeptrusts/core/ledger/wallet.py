@@ -111,5 +111,6 @@ class WalletPeriod(Struct, frozen=True):
 
     @property
     def left(self) -> int:
-        """What nothing can claim any more of its funds: this is carried over once the period has ended."""
-        return max(0, self.funds - self.used)
+        """What nothing can claim any more of its funds: this is carried over once the period has ended. What was approved
+        is not taken from them."""
+        return max(0, self.available)
