@@ -11,7 +11,7 @@ from keeptrusts.core.ledger.journal_format import GENESIS, read_groups
 from keeptrusts.core.ledger.posting import LeaseBook, LeaseMovement, lease_movements, move_lease
 from keeptrusts.core.ledger.records import Event, Record, decode_record
 from keeptrusts.core.ledger.wallet import WalletPeriod
-from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot, WalletChange
+from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot, WalletChange
 from keeptrusts.core.pricing.price import Price, Rates
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
 
@@ -44,6 +44,7 @@ class FakeControl:
         self.shipments: list[tuple[str, int]] = []
         self.called_back: list[str] = []
         self.freed: list[str] = []
+        self.lost: dict[str, str] = {}
         self.live_nodes = 1
         self.ends_in_s = 1e6
         self.down = False
@@ -152,6 +153,13 @@ class FakeControl:
         self.applied[node_id] = (last, last_chain)
         return last
 
+    def give_up(self, node_id: str, why: str) -> None:
+        """Whatever the node has leased goes to suspense."""
+        self.lost[node_id] = why
+        for lease in list(self.leases.values()):
+            if lease.node_id == node_id and not lease.closed:
+                self._move(node_id, lease.lease_id, LeaseMovement(closed=True, suspended=True))
+
     def _move(self, node_id: str, lease_id: str, movement: LeaseMovement) -> None:
         lease = self.leases.get(lease_id)
         if lease is None:
@@ -226,6 +234,10 @@ class FakeLink:
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         self._check()
         return Shipped(self._control.apply(self._node_id, groups, first_seq, previous_chain))
+
+    async def report_lost(self, lost: Lost) -> None:
+        self._check()
+        self._control.give_up(self._node_id, lost.why)
 
     def close(self) -> None:
         self.closed = True

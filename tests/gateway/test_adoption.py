@@ -1,20 +1,23 @@
 """What a crashed gateway left is made whole: one row for each call, no lease left open, no money lost or doubled."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from keeptrusts.core.ledger.journal_format import GENESIS, read_groups
-from keeptrusts.core.ledger.records import CloseLease, Event, LeaseIntent, Record, Reserve, decode_record
+from keeptrusts.core.ledger.records import CloseLease, Event, LeaseIntent, Record, Reserve, Return, decode_record
 from keeptrusts.core.link import Registration
 from keeptrusts.gateway import journal as journal_module
 from keeptrusts.gateway.adoption import KEEP_RETIRED, RETIRED_MARK, adopt_journals, replay
+from keeptrusts.gateway.damage import mark_damaged, set_damage_aside
 from keeptrusts.gateway.journal import Journal, segment_name, segments
 from keeptrusts.gateway.link import LinkDown
 from tests.gateway.fake_control import FakeControl, FakeLink
@@ -239,21 +242,133 @@ def test_after_a_reboot_what_is_left_of_a_lease_counts_as_spent(
     assert 0 < suspense + spent <= left
 
 
-@pytest.mark.parametrize("at", [30, 400])
-def test_a_damaged_journal_is_named_kept_and_does_not_keep_the_others(
-    loop: HandLoop, life: Life, tmp_path: Path, at: int, caplog: pytest.LogCaptureFixture
+def damaged_at(life: Life, place: int) -> tuple[bytes, bytes]:
+    """The node's journal with a bit of this group turned, and what is whole before it."""
+    data = whole_journal(life)
+    start, end = (boundaries(data)[n][0] for n in (place, place + 1))
+    turned = bytearray(data)
+    turned[(start + end) // 2] ^= 1
+    return bytes(turned), data[:start]
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, -3])
+def test_of_a_damaged_journal_what_is_whole_is_booked_and_what_nobody_can_prove_is_in_suspense(
+    loop: HandLoop, life: Life, tmp_path: Path, place: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = bytearray(whole_journal(life))
-    data[at] ^= 1
+    data, whole = damaged_at(life, place)
     root, control = tmp_path / "root", store_when(life, 10**9)
-    directory = died_after(root, bytes(data))
-    whole = root / "nod_whole"
-    whole.mkdir()
-    (whole / "lock").touch()
-    assert adopt(loop, root, control) == 1
+    directory = died_after(root, data)
+    other = root / "nod_whole"
+    other.mkdir()
+    (other / "lock").touch()
+    leased = {team: control.leased(team) for team in TEAMS}
+    assert adopt(loop, root, control) == 2, "and the others are not kept"
     assert str(directory) in caplog.text
-    assert (directory / segment_name(1, GENESIS)).read_bytes() == bytes(data)
-    assert control.events == []
+    [aside] = directory.glob("*.damaged")
+    assert aside.read_bytes() == data, "kept as it was found"
+    sent = {(r.call_id, r.attempt) for r in records_of(whole) if isinstance(r, Reserve)}
+    rows = Counter(event.call_id for event in control.events)
+    assert rows.keys() == {call_id for call_id, _ in sent} | {
+        r.call_id for r in records_of(whole) if isinstance(r, Event)
+    }
+    assert set(rows.values()) <= {1}
+    for team in TEAMS:
+        period = control.periods[team]
+        assert (period.leased, period.overrun) == (0, 0)
+        returned = sum(r.nanos for r in records_of(whole) if isinstance(r, Return) and _team_of(control, r) == team)
+        closed = {r.lease_id for r in records_of(whole) if isinstance(r, CloseLease) and r.team_id == team}
+        if not closed:
+            assert period.spent + period.suspense + returned == leased[team], "nothing that may have been spent is free"
+    assert "damaged" in control.lost[NODE]
+    assert adopt(loop, root, control) == 0
+
+
+def _team_of(control: FakeControl, record: Return) -> str:
+    return control.leases[record.lease_id].wallet_id.removeprefix("wal_")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6])
+def test_a_separation_that_is_cut_off_is_finished_by_the_next(
+    loop: HandLoop, life: Life, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between any two steps: what is left is never taken for the whole."""
+    data, _ = damaged_at(life, 5)
+    want = store_when(life, 10**9)
+    died_after(tmp_path / "want", data)
+    adopt(loop, tmp_path / "want", want)
+    root, control = tmp_path / "root", store_when(life, 10**9)
+    directory = died_after(root, data)
+
+    class Crash(BaseException):
+        pass
+
+    left = steps
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **more: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Crash
+            return real(*args, **more)
+
+        return step
+
+    for owner, name in ((Path, "write_text"), (Path, "rename"), (Path, "replace"), (Path, "unlink"), (os, "link")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+    with contextlib.suppress(Crash):
+        mark_damaged(directory, "a test")
+        set_damage_aside(directory)
+    monkeypatch.undo()
+    adopt(loop, root, control)
+    assert control.periods == want.periods
+    assert [e.call_id for e in control.events] == [e.call_id for e in want.events]
+    assert [path.read_bytes() for path in directory.glob("*.damaged")] == [data]
+
+
+def test_damage_in_what_the_store_has_already_loses_no_row(loop: HandLoop, life: Life, tmp_path: Path) -> None:
+    """The store is ahead of what is left: its rows stand, nothing is written twice, only the leases are in doubt."""
+    whole = whole_journal(life)
+    data, _ = damaged_at(life, 5)
+    control = store_when(life, 10**9)
+    control.apply(NODE, whole, 1, GENESIS)
+    events = list(control.events)
+    died_after(tmp_path / "root", data)
+    assert adopt(loop, tmp_path / "root", control) == 1
+    assert control.events == events
+    assert [control.leased(team) for team in TEAMS] == [0, 0]
+
+
+def test_damage_in_one_of_many_segments_keeps_those_after_it_aside(
+    loop: HandLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 700)
+    life = Life(loop, tmp_path / "root" / NODE)
+    life.live()
+    life.close()
+    directory = life.journal.directory
+    paths = segments(directory)
+    contents = {path.name: path.read_bytes() for path in paths}
+    hurt = bytearray(contents[paths[1].name])
+    hurt[20] ^= 1
+    paths[1].write_bytes(hurt)
+    assert adopt(loop, tmp_path / "root", life.control) == 1
+    assert segments(directory)[0].read_bytes() == contents[paths[0].name]
+    aside = sorted(path.name for path in directory.glob("*.damaged"))
+    assert aside == [f"{path.name}.damaged" for path in paths[1:]]
+    assert [life.control.leased(team) for team in TEAMS] == [0, 0]
+
+
+def test_without_a_control_plane_a_damaged_journal_is_completed_as_far_as_it_goes(
+    loop: HandLoop, life: Life, tmp_path: Path
+) -> None:
+    data, whole = damaged_at(life, 5)
+    directory = died_after(tmp_path / "root", data)
+    assert loop.done(adopt_journals(tmp_path / "root", REGISTRATION, None, lambda: 9)) == 1
+    found = replay(directory)
+    assert (found.open_leases, found.latest_reserve) == ({}, {})
+    [first, *_] = segments(directory)
+    assert first.read_bytes().startswith(whole)
 
 
 def test_a_journal_that_the_store_does_not_take_does_not_keep_the_gateway_from_starting(

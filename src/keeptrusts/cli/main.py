@@ -35,7 +35,19 @@ COMMANDS: dict[str, Command] = {
     ),
     "teams": Command("the directory of teams", ("add", "list")),
     "tickets": Command("calls that wait for an approver", ("list", "approve", "deny")),
-    "ledger": Command("the books themselves", ("verify", "recovery status", "recovery finish", "rebuild")),
+    "ledger": Command(
+        "the books themselves",
+        (
+            "verify",
+            "node list",
+            "node retire",
+            "suspense list",
+            "suspense resolve",
+            "recovery status",
+            "recovery finish",
+            "rebuild",
+        ),
+    ),
     "audit": Command("who changed what, and what of it is proven", ("list", "checkpoints", "verify", "prove", "check")),
 }
 

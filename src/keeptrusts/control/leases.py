@@ -7,7 +7,7 @@ import msgspec
 
 from keeptrusts.clock import unix_ms
 from keeptrusts.control.context import NodeTerms, Tools
-from keeptrusts.control.denial import invalid
+from keeptrusts.control.denial import Denial, conflict, invalid
 from keeptrusts.control.losses import refuse_what_may_be_lost
 from keeptrusts.control.ways import Way, bounds_of, entered_at, open_way, wallets_of_way
 from keeptrusts.core.ledger.grant import (
@@ -32,6 +32,11 @@ RECALL_INTERVAL_MS = 1_000
 MAX_ALSO = 16
 
 
+def node_is_retired(node_id: str) -> Denial:
+    """The node was given up for lost: what it had leased is in suspense, and it gets no more."""
+    return conflict(f"node {node_id} was retired: start this gateway again, and it is a new node", "node_retired")
+
+
 async def grant(store: LedgerStore, tools: Tools, terms: NodeTerms, request: GrantRequest) -> GrantAnswer:
     """Answers a node's request for money. 0 granted with ``ends_in_s`` 0: this lease is of no use, ask with a new one.
 
@@ -44,6 +49,8 @@ async def grant(store: LedgerStore, tools: Tools, terms: NodeTerms, request: Gra
     now = tools.now()
     async with store.ledger() as ledger:
         await refuse_what_may_be_lost(ledger, terms.node_id, request.grants_noted)
+        if await ledger.journals.retired(terms.node_id):
+            raise node_is_retired(terms.node_id)
         lease = await ledger.leases.find(request.lease_id)
         wallets = await wallets_of_way(ledger.wallets, request.team_id, request.also)
         way = await open_way(ledger, wallets, now, terms.alive | {terms.node_id})

@@ -148,5 +148,6 @@ async def _told(
             if wallet is not None:
                 wallets[change.subject_id] = WalletChange(wallet.wallet_id, wallet.name, change.version, recall)
     decided = tuple(dict.fromkeys(change.subject_id for change in news if change.kind == "ticket"))
+    retired = any(change.kind == "node" and change.subject_id == node_id for change in news)
     last_seq = news[-1].seq if news else seen_seq
-    return Changes(last_seq, tuple(keys), tuple(prices), tuple(wallets.values()), decided)
+    return Changes(last_seq, tuple(keys), tuple(prices), tuple(wallets.values()), decided, retired=retired)

@@ -16,6 +16,7 @@ from keeptrusts.core.ledger.posting import (
     LeaseBook,
     LeaseMovement,
     PeriodMovement,
+    in_doubt_since,
     lease_movements,
     move_lease,
     moved,
@@ -28,6 +29,9 @@ from keeptrusts.store.contracts import Ledger
 
 SHORT_MS = 10_000
 """How long after a refusal a node is told at once that money came back."""
+
+UNPROVEN = "its machine was restarted, and the last writes of its journal may be lost"
+"""Why a recovery sends leases to suspense (decision 0007)."""
 
 
 class Posting:
@@ -128,6 +132,8 @@ class Posting:
         for lease_id, movement in sorted(self._movements.items()):
             if lease_id in self._leases:
                 after, movement_of_periods = move_lease(self._leases[lease_id], movement)
+                if after.suspended > self._leases[lease_id].suspended:
+                    after = in_doubt_since(after, self._now_ns // NANOS_PER_MS, UNPROVEN)
                 self._after.append(after)
                 for line in self._lines[lease_id]:
                     self._move(line, movement_of_periods)

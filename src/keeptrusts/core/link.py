@@ -96,7 +96,8 @@ class WalletChange(Struct, frozen=True):
 
 class Changes(Struct, frozen=True):
     """What changed since ``seen_seq``; ``tickets`` are those that were decided. ``resync`` says that the node must take a new
-    snapshot instead; ``recovering``, that the store has lost something and must be brought everything that is on disk."""
+    snapshot instead; ``recovering``, that the store has lost something and must be brought everything that is on disk;
+    ``retired``, that the node was given up for lost and must end."""
 
     seq: int
     keys: tuple[KeyRecord, ...] = ()
@@ -105,6 +106,14 @@ class Changes(Struct, frozen=True):
     tickets: tuple[str, ...] = ()
     resync: bool = False
     recovering: bool = False
+    retired: bool = False
+
+
+class Lost(Struct, frozen=True):
+    """A part of the node's journal is lost, says whoever holds its lock; ``why`` is for people. Nobody can prove what its
+    leases paid for there: they go to suspense."""
+
+    why: str
 
 
 class Shipped(Struct, frozen=True):

@@ -25,7 +25,8 @@ from keeptrusts.core.ledger.records import (
     decode_record,
     encode_record,
 )
-from keeptrusts.core.link import Registration
+from keeptrusts.core.link import Lost, Registration
+from keeptrusts.gateway.damage import is_damaged, mark_damaged, set_damage_aside
 from keeptrusts.gateway.journal import (
     LOCK_NAME,
     Journal,
@@ -188,7 +189,7 @@ def abandoned_journals(root: Path, keep_s: float = KEEP_S) -> list[Path]:
     marks = {directory: _retired_at(directory) for directory in directories}
     retired = sorted((d for d in directories if marks[d] is not None), key=lambda d: marks[d] or 0.0)
     for directory in retired[:-KEEP_RETIRED]:
-        if time.time() - (marks[directory] or 0.0) > keep_s:
+        if time.time() - (marks[directory] or 0.0) > keep_s and not is_damaged(directory):
             shutil.rmtree(directory, ignore_errors=True)
     return [directory for directory in directories if marks[directory] is None]
 
@@ -238,12 +239,20 @@ async def _adopt(
         if _retired_at(directory) is not None:
             # Another gateway was faster.
             return False
-        await _complete(journal, now_ns())
-        if link_for is not None and segments(directory):
+        if not is_damaged(directory):
+            try:
+                await _complete(journal, now_ns())
+            except DamagedJournal as damage:
+                log.error("The journal in %s is damaged: %s. The rest is kept aside.", directory, damage)
+                mark_damaged(directory, str(damage))
+        if is_damaged(directory):
+            set_damage_aside(directory)
+            await _salvage(journal, registration, link_for, now_ns(), keep_s)
+        elif link_for is not None and segments(directory):
             await _ship(journal, registration, link_for(), keep_s)
         (directory / RETIRED_MARK).touch()
     except (DamagedJournal, msgspec.DecodeError) as error:
-        log.error("The journal in %s is damaged; it stays as it is, and so do its leases: %s", directory, error)
+        log.error("The journal in %s can't be read; it stays as it is, and so do its leases: %s", directory, error)
         return False
     except (LinkRefused, RecordsGone) as error:
         log.error("The store does not take the journal in %s; its leases stay open: %s", directory, error)
@@ -283,10 +292,43 @@ async def _complete(journal: Journal, now_ns: int) -> None:
     calls, leases = len(found.latest_reserve), len(found.open_leases)
     if calls or leases:
         log.warning("Recovering node %s: %d calls were under way, %d leases open.", journal.node_id, calls, leases)
-    if closing:
-        for record in closing:
-            journal.append(encode_record(record))
-        await journal.written()
+    await _append(journal, closing)
+
+
+async def _salvage(
+    journal: Journal, registration: Registration, link_for: Callable[[], Link] | None, now_ns: int, keep_s: float
+) -> None:
+    """Of a damaged journal everything before the damage is truth and is shipped. What its leases paid for after it nobody
+    can prove: they go to suspense."""
+    found = replay(journal.directory)
+    journal.node_id = found.node_id or journal.node_id
+    journal.next_seq, journal.chain = found.next_seq, found.chain
+    if link_for is None:
+        closes = [CloseLease(lease_id, team_id, True) for lease_id, team_id in found.open_leases.items()]
+        await _append(journal, [*found.rows(now_ns), *closes])
+        return
+    link = link_for()
+    try:
+        await link.register(msgspec.structs.replace(registration, node_id=journal.node_id))
+        shipper = Shipper(journal, link, keep_s)
+        if segments(journal.directory):
+            await shipper.ship_pending()
+        if shipper.shipped_seq < found.next_seq:
+            # The store has no more than we: what was under way there has no row yet.
+            await _append(journal, found.rows(now_ns))
+            await shipper.ship_pending()
+        await link.report_lost(Lost(f"a part of its journal is damaged: see {journal.directory}"))
+    finally:
+        link.close()
+    log.error(
+        "Node %s is given up: what its leases had left is in suspense until somebody resolves it.", journal.node_id
+    )
+
+
+async def _append(journal: Journal, records: list[Record]) -> None:
+    for record in records:
+        journal.append(encode_record(record))
+    await journal.written()
 
 
 async def _ship(journal: Journal, registration: Registration, link: Link, keep_s: float) -> None:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
-from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
+from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
 
 
 class LinkDown(Exception):
@@ -50,6 +50,9 @@ class Link(Protocol):
 
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         """Delivers whole journal groups. Raises SequenceGap when earlier ones are missing there."""
+
+    async def report_lost(self, lost: Lost) -> None:
+        """Gives the node up: a part of its journal can't be shipped."""
 
     def close(self) -> None:
         """Lets go of its connections."""

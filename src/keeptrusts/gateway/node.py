@@ -47,6 +47,9 @@ _STALE = Refused(
 )
 
 
+_RETIRED = Refused(Reason.NOT_READY, "This gateway was retired by an operator, and is about to end.")
+
+
 class StartRefused(Exception):
     """The gateway can't start, and why: one line for a person."""
 
@@ -66,6 +69,8 @@ class Node:
         self.call_ids = CallIds()
         self.cache = AnswerCache()
         self.unknown_keys = 0
+        self.retired = False
+        self.on_retired: Callable[[], None] | None = None
         self._rulebook = rulebook
         self._environment = environment
         self._root = data_dir / "gateway" / "journals"
@@ -212,6 +217,9 @@ class Node:
                 changes = await link.changes(self._heartbeat())
                 self._heard_at = asked_at
                 failures = 0
+                if changes.retired:
+                    self._end_as_retired()
+                    return
                 if changes.resync:
                     await self._connect(link)
                 else:
@@ -257,6 +265,14 @@ class Node:
             await self._connect(link)
         except (LinkDown, LinkRefused) as error:
             log.error("Registering again failed: %s", error)
+
+    def _end_as_retired(self) -> None:
+        """Somebody took this node for lost: its leases are in suspense. A new start is a new node, which recovers this one."""
+        log.critical("This node was retired by an operator: it serves no more. Start the gateway again.")
+        self.retired = True
+        self._closed = _RETIRED
+        if self.on_retired is not None:
+            self.on_retired()
 
     def _apply(self, changes: Changes) -> None:
         self._seen_seq = changes.seq

@@ -6,7 +6,7 @@ import msgspec
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
-from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
+from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
 from keeptrusts.gateway.upstream import Origin, Reply
@@ -58,6 +58,10 @@ class RemoteLink:
         if reply.status == 409:
             raise SequenceGap(_applied_seq(reply.body))
         return self._read(reply, Shipped)
+
+    async def report_lost(self, lost: Lost) -> None:
+        """See Link."""
+        await self._post("/v1/gateway/lost", msgspec.json.encode(lost), Lost)
 
     def close(self) -> None:
         """Closes the connections."""

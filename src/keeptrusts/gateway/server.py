@@ -90,6 +90,7 @@ async def serve(options: GatewayOptions) -> None:
         announce(rulebook)
     node = Node(rulebook, options.environment, options.data_dir, link_for)
     server = GatewayServer(node, place, options.supervised)
+    node.on_retired = server.told_to_stop
     loop = asyncio.get_running_loop()
 
     def told_to_stop() -> None:
@@ -125,6 +126,8 @@ async def _leave(node: Node, server: GatewayServer) -> None:
         await asyncio.wait({stopping})
         raise CutShort
     await stopping
+    if node.retired:
+        raise StartRefused("this node was retired by an operator; started again, the gateway is a new node")
 
 
 def _link_maker(rulebook: Rulebook, environment: Mapping[str, str]) -> Callable[[], RemoteLink] | None:

@@ -192,6 +192,9 @@ class Leases(Protocol):
 
     async def update(self, lease: LeaseBook) -> None: ...
 
+    async def open_of(self, node_id: str) -> list[LeaseBook]:
+        """The node's leases that are not closed, by id, kept from other writers in a transaction."""
+
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """Which lease a grant raised, and by how much; None when it moved nothing."""
 
@@ -213,6 +216,12 @@ class Journals(Protocol):
 
     async def end(self, node_id: str) -> None:
         """The last record of the node's journal is applied: nothing is awaited of it any more."""
+
+    async def retired(self, node_id: str) -> bool:
+        """Whether somebody retired the node: it gets no more money. In a transaction that is kept from changing."""
+
+    async def retire(self, node_id: str) -> None:
+        """The node is given up for lost."""
 
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None: ...
 

@@ -51,6 +51,21 @@ class SqlJournals:
             "UPDATE node SET state = 'ended' WHERE org_id = $1 AND node_id = $2 AND state = 'live'", self._org, node_id
         )
 
+    async def retired(self, node_id: str) -> bool:
+        """See contracts.Journals."""
+        # Grants of one node must not wait for each other here, only for whoever retires it.
+        shared = " FOR SHARE" if self._sql.for_update else ""
+        rows = await self._sql.fetch(
+            f"SELECT state FROM node WHERE org_id = $1 AND node_id = $2{shared}", self._org, node_id
+        )
+        return bool(rows) and rows[0][0] == "retired"
+
+    async def retire(self, node_id: str) -> None:
+        """See contracts.Journals."""
+        await self._sql.execute(
+            "UPDATE node SET state = 'retired' WHERE org_id = $1 AND node_id = $2", self._org, node_id
+        )
+
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None:
         """See contracts.Journals."""
         await self._sql.execute(

@@ -10,7 +10,7 @@ from keeptrusts.store.contracts import DEFAULT_ORG, Connection
 
 LEASE = """
     SELECT lease_id, node_id, wallet_id, granted_nanos, settled_nanos, returned_nanos, closed, ticket_id,
-        suspended_nanos, resolved_nanos
+        suspended_nanos, resolved_nanos, suspended_at_ms, suspended_why
     FROM lease"""
 ONE_LEASE = f"{LEASE} WHERE org_id = $1 AND lease_id = $2"
 LINES = """
@@ -18,7 +18,7 @@ LINES = """
     ORDER BY wallet_id, kind, start_ms"""
 UPDATE = """
     UPDATE lease SET granted_nanos = $3, settled_nanos = $4, returned_nanos = $5, closed = $6, suspended_nanos = $7,
-        resolved_nanos = $8
+        resolved_nanos = $8, suspended_at_ms = $9, suspended_why = $10
     WHERE org_id = $1 AND lease_id = $2"""
 GRANT_MADE = "SELECT grant_id FROM lease_grant WHERE org_id = $1 AND grant_id = $2"
 
@@ -45,8 +45,8 @@ class SqlLeases:
         await self._sql.execute(
             """
             INSERT INTO lease (org_id, lease_id, node_id, wallet_id, granted_nanos, settled_nanos, returned_nanos, closed,
-                created_at_ms, ticket_id, suspended_nanos, resolved_nanos)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)""",
+                created_at_ms, ticket_id, suspended_nanos, resolved_nanos, suspended_at_ms, suspended_why)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)""",
             self._org,
             lease.lease_id,
             lease.node_id,
@@ -59,6 +59,8 @@ class SqlLeases:
             lease.ticket_id,
             lease.suspended,
             lease.resolved,
+            lease.suspended_at_ms,
+            lease.suspended_why,
         )
         await self._sql.executemany(
             "INSERT INTO lease_line (org_id, lease_id, wallet_id, kind, start_ms) VALUES ($1, $2, $3, $4, $5)",
@@ -68,6 +70,25 @@ class SqlLeases:
     async def update(self, lease: LeaseBook) -> None:
         """See contracts.Leases."""
         await self._sql.execute(UPDATE, *update_args(self._org, lease))
+
+    async def open_of(self, node_id: str) -> list[LeaseBook]:
+        """See contracts.Leases."""
+        rows = await self._sql.fetch(
+            f"{LEASE} WHERE org_id = $1 AND node_id = $2 AND closed = 0 ORDER BY lease_id{self._sql.for_update}",
+            self._org,
+            node_id,
+        )
+        return [lease_of(row) for row in rows]
+
+    async def in_doubt(self, after: str, limit: int) -> list[LeaseBook]:
+        """The leases of which something is in suspense, by id, beyond ``after``."""
+        rows = await self._sql.fetch(
+            f"{LEASE} WHERE org_id = $1 AND suspended_nanos > resolved_nanos AND lease_id > $2 ORDER BY lease_id LIMIT $3",
+            self._org,
+            after,
+            limit,
+        )
+        return [lease_of(row) for row in rows]
 
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """See contracts.Leases."""
@@ -111,6 +132,8 @@ def update_args(org_id: str, lease: LeaseBook) -> tuple[Any, ...]:
         int(lease.closed),
         lease.suspended,
         lease.resolved,
+        lease.suspended_at_ms,
+        lease.suspended_why,
     )
 
 

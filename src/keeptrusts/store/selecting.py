@@ -3,7 +3,7 @@
 from keeptrusts.core.metering.dimensions import DIMENSIONS, UNASSIGNED
 from keeptrusts.core.metering.selection import Selection
 
-COLUMNS = {**DIMENSIONS, "request_id": "request_id", "id": "event_id"}
+COLUMNS = {**DIMENSIONS, "request_id": "request_id", "id": "event_id", "usage_source": "usage_source"}
 
 
 class Where:

@@ -9,17 +9,18 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import ApiError, bad_request
 from keeptrusts.api.exact_json import read_body
-from keeptrusts.control import batches, leases, nodes, recovery, tickets
+from keeptrusts.control import batches, leases, nodes, recovery, retirement, tickets
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantRequest
 from keeptrusts.core.ledger.journal_format import DamagedJournal
 from keeptrusts.core.ledger.ticket import TicketLeft, TicketRequest
-from keeptrusts.core.link import Heartbeat, Registration, Shipped
+from keeptrusts.core.link import Heartbeat, Lost, Registration, Shipped
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 64 * 1024 * 1024
 CHAIN_HEX = 32
+MAX_WHY = 500
 
 T = TypeVar("T")
 
@@ -87,6 +88,13 @@ async def ship(
     except DamagedJournal as damage:
         raise bad_request(str(damage), "journal_damaged") from None
     return _json(Shipped(last_seq))
+
+
+async def lost(request: Request, control: TheControl, actor: TheActor) -> Response:
+    """Whoever holds the node's journal can't ship all of it: the node is given up."""
+    said = await _read(request, Lost)
+    await idempotent(lambda: retirement.report_lost(control, actor.actor_id, said.why[:MAX_WHY]))
+    return _json(said)
 
 
 async def _read(request: Request, kind: type[T]) -> T:

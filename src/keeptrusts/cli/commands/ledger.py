@@ -2,6 +2,7 @@
 
 import typer
 
+from keeptrusts.cli import ledger_nodes, ledger_suspense
 from keeptrusts.cli.ledger_rebuild import rebuild
 from keeptrusts.cli.ledger_recovery import app as recovery
 from keeptrusts.cli.ledger_verify import verify
@@ -10,3 +11,5 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The books t
 app.command()(verify)
 app.command()(rebuild)
 app.add_typer(recovery, name="recovery")
+app.add_typer(ledger_nodes.app, name="node")
+app.add_typer(ledger_suspense.app, name="suspense")

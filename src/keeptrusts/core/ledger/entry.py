@@ -11,7 +11,7 @@ class Entry(Struct, frozen=True):
     """One line, in nano-USD; never changed once written.
 
     ``amount`` by type: ``allocate`` the period's new budget, ``credit``, ``transfer`` and ``reclaim`` what was added to it
-    (below zero: taken from it), ``settle`` what an attempt cost, ``void`` the hold that went back. ``balance`` is the
+    (below zero: taken from it), ``settle`` what an attempt cost, ``void`` the hold that went back, ``adjust`` what was spent of money that was in doubt. ``balance`` is the
     period's funds less its spend right after it; ``period_key`` names the period.
     """
 

@@ -23,8 +23,8 @@ class LeaseBook(Struct, frozen=True):
     """A lease as the store keeps it: everything still leased under it is ``granted - settled - returned``.
 
     ``wallet_id`` is the wallet of the tree that it spends from directly. ``ticket_id``: it pays for one approved call, and
-    what that does not use is not approved any more. ``suspended``: what of ``returned`` went to suspense; ``resolved``: how
-    much of that people have accounted for.
+    what that does not use is not approved any more. ``suspended``: what of ``returned`` went to suspense, when last and why;
+    ``resolved``: how much of that is accounted for since, by people or by records that came late.
     """
 
     lease_id: str
@@ -37,6 +37,13 @@ class LeaseBook(Struct, frozen=True):
     ticket_id: str | None = None
     suspended: int = 0
     resolved: int = 0
+    suspended_at_ms: int = 0
+    suspended_why: str | None = None
+
+    @property
+    def in_doubt(self) -> int:
+        """Nano-USD that the wallet's periods count as suspense because of this lease."""
+        return self.suspended - self.resolved
 
     @property
     def remainder(self) -> int:
@@ -113,11 +120,12 @@ def lease_movements(records: Iterable[Record]) -> dict[str, LeaseMovement]:
 def move_lease(lease: LeaseBook, movement: LeaseMovement) -> tuple[LeaseBook, PeriodMovement]:
     """The lease after the movement, and what each of its wallet periods must add.
 
-    Truth is never refused: spend beyond what the lease still has is posted as ``overrun``. A return cannot exceed what is
-    left; closing frees the rest, or moves it to suspense.
+    Truth is never refused: spend beyond what the lease still has comes out of what is in doubt of it, and beyond that is
+    posted as ``overrun``. A return cannot exceed what is left; closing frees the rest, or moves it to suspense.
     """
     covered = min(movement.settled, lease.remainder)
-    overrun = movement.settled - covered
+    proven = min(movement.settled - covered, lease.in_doubt)
+    overrun = movement.settled - covered - proven
     left = lease.remainder - covered
     returned = left if movement.closed else min(movement.returned, left)
     suspense = returned if movement.suspended else 0
@@ -127,8 +135,27 @@ def move_lease(lease: LeaseBook, movement: LeaseMovement) -> tuple[LeaseBook, Pe
         returned=lease.returned + returned,
         closed=lease.closed or movement.closed,
         suspended=lease.suspended + suspense,
+        resolved=lease.resolved + proven,
     )
     unused = 0 if lease.ticket_id is None else returned - suspense
     return after, PeriodMovement(
-        leased=-(covered + returned), posted=covered, overrun=overrun, suspense=suspense, approved=-unused
+        leased=-(covered + returned),
+        posted=covered + proven,
+        overrun=overrun,
+        suspense=suspense - proven,
+        approved=-unused,
     )
+
+
+def in_doubt_since(lease: LeaseBook, at_ms: int, why: str) -> LeaseBook:
+    """The lease with a note of when and why money of it went to suspense."""
+    return msgspec.structs.replace(lease, suspended_at_ms=at_ms, suspended_why=why)
+
+
+def resolve_lease(lease: LeaseBook, spent_nanos: int) -> tuple[LeaseBook, PeriodMovement]:
+    """The lease once everything in doubt of it is accounted for, and what each of its wallet periods must add: what was
+    spent (at most what is in doubt) is posted, the rest is free."""
+    assert 0 <= spent_nanos <= lease.in_doubt
+    unused = 0 if lease.ticket_id is None else lease.in_doubt - spent_nanos
+    after = msgspec.structs.replace(lease, resolved=lease.suspended)
+    return after, PeriodMovement(posted=spent_nanos, suspense=-lease.in_doubt, approved=-unused)

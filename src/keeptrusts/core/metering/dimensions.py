@@ -27,7 +27,7 @@ DIMENSIONS: Mapping[str, str] = {
 GROUP_NAMES: Mapping[str, str] = {"team": "team_id", **{name: name for name in DIMENSIONS}}
 """What ``group_by`` takes, and which dimension each name means."""
 
-FILTERS: tuple[str, ...] = (*DIMENSIONS, "request_id", "id")
+FILTERS: tuple[str, ...] = (*DIMENSIONS, "request_id", "id", "usage_source")
 """Exact filters; ``gateway_key`` also takes a key's name or hint, ``team`` (beside these) a team's name or id."""
 
 INTERVALS: Mapping[str, int] = {"hour": 3_600, "day": 86_400}

@@ -27,6 +27,14 @@ class MemoryJournals:
     async def end(self, node_id: str) -> None:
         """See contracts.Journals. This store knows no nodes."""
 
+    async def retired(self, node_id: str) -> bool:
+        """See contracts.Journals."""
+        return self._state.retired.get(node_id, False)
+
+    async def retire(self, node_id: str) -> None:
+        """See contracts.Journals."""
+        self._state.retired[node_id] = True
+
     async def quarantine(self, node_id: str, seq: int, record: bytes, reason: str, at_ms: int) -> None:
         """See contracts.Journals."""
         if (node_id, seq) in self._state.quarantine:

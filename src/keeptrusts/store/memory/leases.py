@@ -34,6 +34,11 @@ class MemoryLeases:
         """See contracts.Leases."""
         self._put(lease)
 
+    async def open_of(self, node_id: str) -> list[LeaseBook]:
+        """See contracts.Leases."""
+        leases = self._state.leases.items()
+        return [lease for _, lease in sorted(leases) if lease.node_id == node_id and not lease.closed]
+
     async def granted(self, grant_id: str) -> tuple[str, int] | None:
         """See contracts.Leases."""
         return self._state.grants.get(grant_id)

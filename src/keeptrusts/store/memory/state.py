@@ -30,6 +30,7 @@ class State:
     lines: dict[str, tuple[PeriodKey, ...]] = field(default_factory=dict)
     grants: dict[str, tuple[str, int]] = field(default_factory=dict)
     journals: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    retired: dict[str, bool] = field(default_factory=dict)
     quarantine: dict[tuple[str, int], Unapplied] = field(default_factory=dict)
     entries: dict[int, Entry] = field(default_factory=dict)
     events: dict[str, EventRow] = field(default_factory=dict)

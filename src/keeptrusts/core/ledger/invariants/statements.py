@@ -12,6 +12,9 @@ from keeptrusts.core.ledger.standing import LEADING
 ADDED = frozenset({"credit", "transfer", "reclaim"})
 """Entries whose amount is what the budget gained."""
 
+SPENT = frozenset({"settle", "adjust"})
+"""Entries whose amount is what was spent."""
+
 MOVES_NOTHING = frozenset({"void"})
 
 
@@ -119,7 +122,7 @@ def leading_kind(kinds: Collection[str]) -> str | None:
 
 def _after(known: Running, entry: EntryRow) -> int | None:
     """The balance that the line must leave; None when it can't be known."""
-    if entry.type == "settle":
+    if entry.type in SPENT:
         return known.balance - entry.amount
     if entry.type in MOVES_NOTHING:
         return known.balance
