@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -113,6 +113,7 @@ class FakeApi:
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
     page_limit: int = 1_000
     fails_with: tuple[int, bytes] | None = None
+    more_routes: dict[tuple[str, str], Callable[[dict[str, str], Any], Any]] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
     """Every request: method, path, query, body."""
 
@@ -127,6 +128,7 @@ class FakeApi:
             ("GET", "/v1/audit"): lambda query, _: self._page("acts", self.acts, query),
             ("GET", "/v1/audit/checkpoints"): lambda query, _: self._page("checkpoints", self.checkpoints, query),
         }
+        routes |= self.more_routes
         self.asked.append((method, path, query, body))
         if found := re.fullmatch(r"/v1/tokens/(\w+)", path):
             if found[1] not in {token["id"] for token in self.tokens}:

@@ -318,6 +318,50 @@ def established(pid: int, port: int) -> int:
     return sum(line[1].endswith(f":{port:04X}") and line[3] == "01" and line[9] in inodes for line in lines)
 
 
+def test_a_damaged_journal_keeps_no_money_for_ever(tmp_path: Path) -> None:
+    """What is whole is booked, what nobody can prove is in suspense, a person accounts for it, and the books hold."""
+    with running_product(tmp_path) as product:
+        key = funded_key(product, "team_damaged")
+        for _ in range(4):
+            assert product.chat(key).status == 200
+        settled_events(product, 4, team_id="team_damaged")
+        product.gateway.kill()
+        [segment] = product.data_dir.glob("gateway/journals/*/*.journal")
+        data = bytearray(segment.read_bytes())
+        data[len(data) // 2] ^= 1
+        segment.write_bytes(data)
+        product.start_gateway()
+        assert "is damaged" in product.gateway.output
+        assert [path.read_bytes() for path in segment.parent.glob("*.damaged")] == [bytes(data)]
+        assert len(settled_events(product, 4, team_id="team_damaged")) == 4, "the store had them"
+        found = balance(product, "team_damaged")
+        assert nanos(found["suspense"]) > 0
+        assert "damaged" in product.kt("ledger", "suspense", "list")
+        [item] = product.admin("GET", "/v1/ledger/suspense").json["data"]
+        assert nanos(item["amount"]) == nanos(found["suspense"])
+        product.kt("ledger", "suspense", "resolve", item["lease_id"], "--spent", "0", "--note", "nothing was under way")
+        after = nothing_held(product, "team_damaged")
+        assert nanos(after["spent"]) == sum(served.cost_nanos for served in product.truth())
+        assert "The ledger holds." in product.kt("ledger", "verify", "--data-dir", str(product.data_dir))
+
+
+def test_a_node_that_is_retired_while_it_lives_ends_and_comes_back_as_another(tmp_path: Path) -> None:
+    with running_product(tmp_path, workers=2) as product:
+        key = funded_key(product, "team_retired")
+        assert product.chat(key).status == 200
+        settled_events(product, 1, team_id="team_retired")
+        found = product.admin("GET", "/v1/gateways").json["data"]
+        [holder] = [node for node in found if node["leases"]]
+        assert product.admin("POST", f"/v1/gateways/{holder['id']}/retire", {}).error["code"] == "node_alive"
+        product.kt("ledger", "node", "retire", holder["id"], "--force")
+        product.gateway.wait_for_line("was retired by an operator")
+        product.gateway.wait_for_line("starting it again")
+        assert nanos(balance(product, "team_retired")["suspense"]) > 0
+        until(lambda: len(workers_of(product)) == 2, "another in its place", 20.0)
+        assert product.chat(key).status == 200
+        assert "The ledger holds." in product.kt("ledger", "verify", "--data-dir", str(product.data_dir))
+
+
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     """Two on one data directory have a journal each; `kt up` twice is refused."""
     with running_product(tmp_path) as product:

@@ -264,6 +264,17 @@ class Journal:
         os.close(self._lock)
 
 
+def new_journal(directory: Path, node_id: str, durability: Literal["process", "power"]) -> Journal:
+    """The journal of a node that never was. Raises JournalBusy, in one line for people, when it can't be had."""
+    try:
+        directory.mkdir(parents=True, mode=0o700)
+        return Journal(directory, node_id, durability)
+    except (JournalBusy, FileExistsError):
+        raise JournalBusy(f"another process has the journal {directory}: a journal has one writer") from None
+    except OSError as error:
+        raise JournalBusy(f"can't make the journal {directory}: {error.strerror}") from None
+
+
 _Consequence = tuple[Callable[[Any], None], Any, Callable[[BaseException], None]]
 
 

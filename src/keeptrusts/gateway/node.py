@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from keeptrusts import __version__
 from keeptrusts.core.ids import new_id
@@ -24,7 +24,7 @@ from keeptrusts.gateway.cache import AnswerCache
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers
 from keeptrusts.gateway.edition import Edition
-from keeptrusts.gateway.journal import Journal, JournalBusy, JournalFailed, machine_boot_id
+from keeptrusts.gateway.journal import JournalBusy, JournalFailed, machine_boot_id, new_journal
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.recovery import Recovery
@@ -85,7 +85,10 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
         self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)
-        self.journal = _new_journal(self._root / self.node_id, self.node_id, rulebook.durability)
+        try:
+            self.journal = new_journal(self._root / self.node_id, self.node_id, rulebook.durability)
+        except JournalBusy as error:
+            raise StartRefused(str(error)) from None
         self._boot = encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns()))
         self.journal.append(self._boot)
         self.treasury = Treasury(self.journal, self._link, _fresh_id, rulebook.min_slice_nanos)
@@ -385,17 +388,6 @@ class Node:
         leases = [(lease.lease_id, lease.team_id) for lease in self.treasury.purse.open_leases()]
         leases += self.waiting_room.announced()
         return [self._boot, *(encode_record(LeaseIntent(lease_id, team_id)) for lease_id, team_id in leases)]
-
-
-def _new_journal(directory: Path, node_id: str, durability: Literal["process", "power"]) -> Journal:
-    """The journal of a node that never was. Raises StartRefused when it can't be had."""
-    try:
-        directory.mkdir(parents=True, mode=0o700)
-        return Journal(directory, node_id, durability)
-    except (JournalBusy, FileExistsError):
-        raise StartRefused(f"another process has the journal {directory}: a journal has one writer") from None
-    except OSError as error:
-        raise StartRefused(f"can't make the journal {directory}: {error.strerror}") from None
 
 
 def _fresh_id(prefix: str) -> str:
