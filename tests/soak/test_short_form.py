@@ -6,7 +6,7 @@ import pytest
 
 from tests.soak.short_form import strike
 
-pytestmark = pytest.mark.xdist_group("soak-sqlite")
+pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("soak-sqlite")]
 
 
 @pytest.mark.parametrize(
