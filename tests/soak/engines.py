@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from keeptrusts.settings import Settings
-from tests.journeys.processes import descendants, free_port
+from tests.journeys.processes import free_port
 from tests.store.real_postgres import UNPRIVILEGED, binaries
 
 ENGINES = ("sqlite", "postgres")
@@ -22,6 +22,8 @@ SETTINGS = {
     "log_min_messages": "fatal",
 }
 _START_S = 30.0
+_CHILDREN_S = 1.0
+"""How long the children of a killed server may take to notice."""
 
 
 def unavailable(engine: str) -> str:
@@ -40,6 +42,7 @@ class StoreServer:
         self._home = home
         self._programs = binaries(home, self._user)
         self._data = home / "data"
+        self._saved = home / "saved"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
@@ -91,12 +94,23 @@ class StoreServer:
         """``kill -9`` of the server's first process; its children notice and end."""
         self.stop(signal.SIGKILL)
 
-    def freeze(self, frozen: bool) -> None:
-        """Stops the first process and all its children where they are, or lets them go on."""
-        assert self._process is not None
-        for pid in (self._process.pid, *descendants(self._process.pid)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+    def save(self) -> None:
+        """A copy of everything, made while the server is stopped for a moment."""
+        self.stop(signal.SIGINT)
+        shutil.rmtree(self._saved, ignore_errors=True)
+        self._copy(self._data, self._saved)
+        self.start()
+
+    def put_back(self) -> None:
+        """The server crashes, and comes back as it was saved."""
+        self.kill()
+        time.sleep(_CHILDREN_S)
+        shutil.rmtree(self._data)
+        self._copy(self._saved, self._data)
+        self.start()
+
+    def _copy(self, source: Path, target: Path) -> None:
+        subprocess.run(["cp", "--archive", source, target], check=True, timeout=120)
 
     def url(self, port: int) -> str:
         """The address by which the API finds it, directly or through a proxy's port."""

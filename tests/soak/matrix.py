@@ -7,11 +7,12 @@ from tests.soak.faults import (
     f04_power_loss,
     f05_disk,
     f06_outage,
+    f07_lost_store,
     f09_ambiguity,
+    f11_lost_node,
     f13_both_ends,
     f17_rules_change,
     f22_scarcity,
-    waiting,
 )
 from tests.soak.scenario import Scenario
 from tests.soak.trial import Line
@@ -22,12 +23,13 @@ _ALL: tuple[Scenario, ...] = (
     *f04_power_loss.SCENARIOS,
     *f05_disk.SCENARIOS,
     *f06_outage.SCENARIOS,
+    *f07_lost_store.SCENARIOS,
     *f09_ambiguity.SCENARIOS,
     *f13_both_ends.SCENARIOS,
     *f17_rules_change.SCENARIOS,
     *f22_scarcity.SCENARIOS,
     *elsewhere.SCENARIOS,
-    *waiting.SCENARIOS,
+    *f11_lost_node.SCENARIOS,
 )
 
 SCENARIOS = tuple(sorted(_ALL, key=lambda scenario: int(scenario.fault[1:])))
