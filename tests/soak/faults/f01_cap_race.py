@@ -24,10 +24,10 @@ def patient(provider_url: str, api_url: str) -> Policy:
 
 
 def race(ground: Ground) -> Iterator[Trial]:
-    """One wallet and one race per trial; every other is the design's thousand, the rest are a crowd of three hundred."""
+    """One wallet and one race per trial; every fourth is the design's thousand, the rest are a crowd of three hundred."""
     with running_site(ground.directory, Shape(ground.engine, ground.nodes, policy=patient)) as site:
         for number in range(ground.trials):
-            callers = CALLERS if number % 2 else SHORT_CALLERS
+            callers = CALLERS if number % 4 == 1 else SHORT_CALLERS
             # Holds are at most 1 % of the budget, which is what the 99 % are promised for, and the callers ask for more.
             least = 100 * HOLD_NANOS / (MOST_NANOS * callers)
             budget = int(MOST_NANOS * callers * ground.draw.uniform(least, 0.94))

@@ -239,7 +239,7 @@ async def _disorder(ground: Ground, directory: Path, number: int) -> Trial:
 
 
 SCENARIOS = (
-    Scenario("F4", "journal ends at any byte", every_prefix, full=60_000, small=2_000, engines=("sqlite",), nodes=(0,)),
+    Scenario("F4", "journal ends at any byte", every_prefix, full=40_000, small=2_000, engines=("sqlite",), nodes=(0,)),
     Scenario("F4", "power cut, durability power", power_cuts, full=1_000, small=30, engines=("journal",), nodes=(0,)),
     Scenario("F16", "batches doubled, late, missing", disorderly_batches, full=30, small=2, nodes=(0,)),
 )

@@ -166,5 +166,5 @@ def _rebuild(site: Site, backup: Path) -> list[str]:
 SCENARIOS = (
     Scenario("F7", "older store put back", older_store, full=8),
     Scenario("F8", "store destroyed, rebuilt", destroyed_store, full=15, engines=("sqlite",)),
-    Scenario("F21", "ledger without its -wal", lost_log, full=30, engines=("sqlite",), nodes=(1,)),
+    Scenario("F21", "ledger without its -wal", lost_log, full=12, engines=("sqlite",), nodes=(1,)),
 )

@@ -110,5 +110,5 @@ def _second_api(site: Site) -> list[str]:
 
 SCENARIOS = (
     Scenario("F22", "too little of everything", scarcity, full=9, small=3),
-    Scenario("F23", "two processes", two_processes, full=30, small=1, nodes=(1,)),
+    Scenario("F23", "two processes", two_processes, full=15, small=1, nodes=(1,)),
 )
