@@ -326,7 +326,14 @@ BUGS = (
     # What people see and do
     PlantedBug(
         "an alert fires again and again",
-        (("core/ledger/alerts.py", "if t.percent not in fired and period.spent", "if period.spent"),),
+        (
+            ("control/alerts.py", "        if name in fired:\n            continue\n", ""),
+            (
+                "store/alerts.py",
+                "INSERT INTO alert",
+                "INSERT OR IGNORE INTO alert",
+            ),
+        ),
         ("tests/control/test_batches.py", "-k", "threshold or alert"),
     ),
     PlantedBug(
@@ -342,7 +349,7 @@ BUGS = (
     ),
     PlantedBug(
         "what nodes have at hand carries over too",
-        (("core/ledger/wallet.py", "return max(0, self.funds - self.used)", "return max(0, self.funds - self.spent)"),),
+        (("core/ledger/wallet.py", "return max(0, self.available)", "return max(0, self.available + self.leased)"),),
         ("tests/control/test_tree.py", "tests/control/test_wallet_moves.py", "-k", "carr"),
     ),
     PlantedBug(
