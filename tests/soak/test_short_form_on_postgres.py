@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("soak-postgres")]
         ("F2 kill -9 of a node", 1, 2),
         ("F3 kill -9 of everything", 1, 1),
         ("F6 store away", 1, 2),
+        ("F7 older store put back", 1, 1),
+        ("F11 node and its disk gone", 1, 1),
         ("F9 ambiguous commit", 0, 100),
         ("F9 answers cut between API and PostgreSQL", 1, 4),
     ],
