@@ -10,8 +10,14 @@ import apsw
 from keeptrusts.gateway.purse_refill import Treasury
 
 PERIODS = """
-    SELECT wallet_id, kind, start_ms, budget_nanos + carried_nanos - carried_out_nanos + approved_nanos,
-        posted_nanos, leased_nanos, suspense_nanos, overrun_nanos, unleased_nanos FROM wallet_period"""
+    SELECT wallet_id, kind, start_ms,
+        CASE WHEN EXISTS (SELECT 1 FROM wallet_budget AS b WHERE b.wallet_id = p.wallet_id AND b.kind = p.kind)
+            THEN budget_nanos + carried_nanos - carried_out_nanos
+            ELSE (SELECT MIN(hard_cap_nanos) FROM spend_control AS c WHERE c.wallet_id = p.wallet_id AND c.kind = p.kind)
+        END + approved_nanos,
+        posted_nanos, leased_nanos, suspense_nanos, overrun_nanos, unleased_nanos FROM wallet_period AS p"""
+"""Each account with the most that may be used of it: its money, or the cap of the spend control that alone made it."""
+
 LEASED = """
     SELECT n.wallet_id, n.kind, n.start_ms, SUM(l.granted_nanos - l.settled_nanos - l.returned_nanos),
         SUM(l.settled_nanos), SUM(l.closed AND l.granted_nanos <> l.settled_nanos + l.returned_nanos)

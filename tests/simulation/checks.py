@@ -52,7 +52,8 @@ def _journals(world: "World") -> set[str]:
                         last_seq, chain = group.last_seq, group.chain
             except DamagedJournal:
                 must(name in world.cut, f"journal {name} is damaged, though no power was lost")
-                unfinished.add(name)
+                if not (directory / RETIRED_MARK).exists():
+                    unfinished.add(name)
                 continue
             if (directory / RETIRED_MARK).exists():
                 if name not in world.cut and paths:

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from keeptrusts.control import batches, leases, nodes, recovery
+from keeptrusts.control import batches, leases, nodes, recovery, retirement
 from keeptrusts.control.context import Control
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.journal_format import DamagedJournal
-from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
+from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
 from keeptrusts.store.contracts import StoreAway
 from tests.simulation.loop import HERE, Process, VirtualLoop
@@ -155,6 +155,9 @@ class WireLink:
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         return await self._ask("ship", groups, Shipped, (first_seq, previous_chain))
 
+    async def report_lost(self, lost: Lost) -> None:
+        await self._ask("lost", msgspec.json.encode(lost), Lost)
+
     async def _ask(self, route: str, body: bytes, kind: Any, extra: tuple[int, bytes] = (0, b"")) -> Any:
         answered = asyncio.get_running_loop().create_future()
         self._network.send(Ask(route, self._token, body, extra, answered), HERE.get().host.name)
@@ -212,10 +215,18 @@ async def _ship(control: Control, ask: Ask) -> bytes:
     return msgspec.json.encode(Shipped(last_seq))
 
 
+async def _lost(control: Control, ask: Ask) -> bytes:
+    node_id = await _node(control, ask)
+    said = msgspec.json.decode(ask.body, type=Lost)
+    await idempotent(lambda: retirement.report_lost(control, node_id, said.why))
+    return ask.body
+
+
 ROUTES: dict[str, Callable[[Control, Ask], Awaitable[bytes]]] = {
     "register": _register,
     "snapshot": _snapshot,
     "heartbeat": _heartbeat,
     "grant": _grant,
     "ship": _ship,
+    "lost": _lost,
 }
