@@ -52,6 +52,7 @@ class Caller:
         body: bytes,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
+        breaks_off: bool = False,
     ) -> Answer:
         head = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
         if self._token is not None:
@@ -71,7 +72,9 @@ class Caller:
             "server": ("127.0.0.1", 8080),
             "state": {},
         }
-        incoming = [{"type": "http.request", "body": body, "more_body": False}]
+        incoming: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": breaks_off}]
+        if breaks_off:
+            incoming.append({"type": "http.disconnect"})
         status, answered, parts = 0, {}, []
 
         async def receive() -> Any:

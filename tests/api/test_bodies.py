@@ -131,3 +131,10 @@ async def test_the_description_of_the_api_has_real_shapes(admin: Caller) -> None
     assert set(shapes["Allocate"]["properties"]) >= {"team_id", "amount", "currency", "period", "description"}
     assert shapes["Allocate"]["properties"]["amount"]["type"] == "number"
     assert {"/v1/tokens", "/v1/events", "/v1/wallets/balance", "/v1/model-pricing"} <= set(found["paths"])
+
+
+@pytest.mark.parametrize("path", [ALLOCATE, "/v1/gateway/register"])
+async def test_a_client_that_breaks_off_is_no_fault_of_ours(admin: Caller, path: str) -> None:
+    """A gateway that is killed while it asks: an answer that nobody reads, and no stack trace in the log."""
+    answer = await admin.send("POST", path, b'{"team', breaks_off=True)
+    assert answer.status == 400

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from keeptrusts.control.denial import Denial, DenialKind
@@ -131,6 +132,11 @@ async def on_store_away(request: Request, error: Exception) -> Response:
     return envelope(request, 503, "service_unavailable", "store_unavailable", str(error), headers=headers)
 
 
+async def on_gone(request: Request, error: Exception) -> Response:
+    """The client went away in the middle of its request, as a killed gateway does: no fault of ours, and nobody reads this."""
+    return envelope(request, 400, *STATUSES[400])
+
+
 async def on_anything(request: Request, error: Exception) -> Response:
     """A fault of ours: the log has the trace, the caller the request's id."""
     message = "Something went wrong here; the log of the API has it under this request id."
@@ -143,4 +149,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(Denial, on_denial)
     app.add_exception_handler(StoreAway, on_store_away)
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_anything)
