@@ -381,6 +381,28 @@ def test_money_that_other_nodes_hold_is_asked_for_again_while_a_call_waits(
     assert waiting.lease is not None
 
 
+def test_a_call_that_would_not_fit_if_everything_came_back_does_not_wait(
+    loop: HandLoop, counter: Counter, control: FakeControl
+) -> None:
+    """What others hold may come back unspent, what is spent never does."""
+    control.allocate(TEAM, 100)
+    other = Counter(loop, control, "nod_2")
+    other.link.prompt = True
+    spent = other.call(60)
+    other.settle(spent, 60)
+    other.ship()
+    other.call(40)
+    counter.link.prompt = True
+    fits, beyond = counter.call(40), counter.call(41)
+    assert fits.waits
+    assert beyond.waits, "its turn has not come"
+    loop.advance(2.1)
+    assert refused(fits).retry_after_s == 1, "it waited for what is only held"
+    beyond = counter.call(41)
+    loop.advance(1.1)
+    assert refused(beyond).retry_after_s is None, "the store was asked about it once, and that was enough"
+
+
 def test_a_call_that_is_cancelled_while_it_waits_leaves_the_line(counter: Counter, control: FakeControl) -> None:
     control.allocate(TEAM, 10)
     holding = funded(counter)

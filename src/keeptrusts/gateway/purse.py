@@ -58,7 +58,8 @@ class Account:
     ``also`` names (``project:search``). One lease debits all of them.
 
     ``short``: the store has no more; ``away``: it can't say, and why. Either is believed until ``ask_again_at``.
-    ``question`` is what the store was asked and may have answered without being heard.
+    ``question`` is what the store was asked and may have answered without being heard; ``asked_hold`` the hold of the call that
+    was first in line then.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Account:
         "also",
         "answered_at",
         "ask_again_at",
+        "asked_hold",
         "asking",
         "away",
         "draining",
@@ -86,6 +88,7 @@ class Account:
         self.lease: Lease | None = None
         self.draining: dict[str, Lease] = {}
         self.waiters: deque[Waiter] = deque()
+        self.asked_hold = 0
         self.asking = False
         self.question: GrantRequest | None = None
         self.answered_at = 0.0

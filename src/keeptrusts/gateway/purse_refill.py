@@ -147,7 +147,8 @@ class Treasury:
         self._take(account, lease, question, repeated, answer, asked_at)
 
     def _question(self, account: Account, lease: Lease) -> GrantRequest:
-        need = max(0, account.waiters[0].hold_nanos - lease.free) if account.waiters else 0
+        account.asked_hold = account.waiters[0].hold_nanos if account.waiters else 0
+        need = max(0, account.asked_hold - lease.free) if account.waiters else 0
         largest = max((waiter.hold_nanos for waiter in account.waiters), default=0)
         want = max(need, self._min_slice_nanos, SLICE_HOLDS * largest, 2 * account.last_slice if not need else 0)
         return GrantRequest(
@@ -230,7 +231,7 @@ class Treasury:
                 self._tighten(account, waiter)
                 continue
             elsewhere = account.away is None and account.view is not None and account.view.leased_elsewhere > 0
-            if account.in_flight or elsewhere:
+            if (account.in_flight or elsewhere) and not _beyond(account, waiter):
                 self._ask_later(account)
                 return
             account.waiters.popleft()
@@ -341,3 +342,14 @@ class Treasury:
         """Before the node stops: every lease goes back."""
         for account in self.purse.accounts.values():
             self.purse.drain(account)
+
+
+def _beyond(account: Account, waiter: Waiter) -> bool:
+    """Whether the call would not fit if everything that is held and leased came back unspent: then waiting is useless.
+
+    Only of a hold that the store was asked about, or a smaller one: a larger one may go by another way up the tree.
+    """
+    view = account.view
+    if account.away is not None or view is None or waiter.hold_nanos > account.asked_hold:
+        return False
+    return waiter.hold_nanos > view.budget - view.spent - view.suspense
