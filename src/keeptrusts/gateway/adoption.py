@@ -45,6 +45,14 @@ RETIRED_MARK = "retired"
 KEEP_RETIRED = 20
 
 
+FORKED = 422
+"""How the control plane refuses a journal that does not continue what it has applied."""
+
+
+class EndLost(RecordsGone):
+    """The store has applied more of the journal than is on this disk."""
+
+
 class Replay:
     """A journal read from its first record: which attempts never ended, which leases never closed."""
 
@@ -239,9 +247,10 @@ async def _adopt(
         if _retired_at(directory) is not None:
             # Another gateway was faster.
             return False
+        rebooted = False
         if not is_damaged(directory):
             try:
-                await _complete(journal, now_ns())
+                rebooted = await _complete(journal, now_ns())
             except DamagedJournal as damage:
                 log.error("The journal in %s is damaged: %s. The rest is kept aside.", directory, damage)
                 mark_damaged(directory, str(damage))
@@ -249,7 +258,7 @@ async def _adopt(
             set_damage_aside(directory)
             await _salvage(journal, registration, link_for, now_ns(), keep_s)
         elif link_for is not None and segments(directory):
-            await _ship(journal, registration, link_for(), keep_s)
+            await _ship(journal, registration, link_for(), keep_s, rebooted)
         (directory / RETIRED_MARK).touch()
     except (DamagedJournal, msgspec.DecodeError) as error:
         log.error("The journal in %s can't be read; it stays as it is, and so do its leases: %s", directory, error)
@@ -283,8 +292,8 @@ async def ship_retired(root: Path, registration: Registration, link_for: Callabl
             journal.close()
 
 
-async def _complete(journal: Journal, now_ns: int) -> None:
-    """Writes what the dead node could not write any more."""
+async def _complete(journal: Journal, now_ns: int) -> bool:
+    """Writes what the dead node could not write any more; returns whether the machine was started anew since it died."""
     found = replay(journal.directory)
     journal.node_id = found.node_id or journal.node_id
     journal.next_seq, journal.chain = found.next_seq, found.chain
@@ -293,6 +302,7 @@ async def _complete(journal: Journal, now_ns: int) -> None:
     if calls or leases:
         log.warning("Recovering node %s: %d calls were under way, %d leases open.", journal.node_id, calls, leases)
     await _append(journal, closing)
+    return found.boot_id not in ("", machine_boot_id())
 
 
 async def _salvage(
@@ -331,14 +341,32 @@ async def _append(journal: Journal, records: list[Record]) -> None:
     await journal.written()
 
 
-async def _ship(journal: Journal, registration: Registration, link: Link, keep_s: float) -> None:
+async def _ship(
+    journal: Journal, registration: Registration, link: Link, keep_s: float, rebooted: bool = False
+) -> None:
+    """Ships what the store lacks. A machine that was started anew may have lost its last writes, and with them the beginning
+    of a lease that the store has granted: then the store looks for leases that no record ends, and they go to suspense."""
     try:
         await link.register(msgspec.structs.replace(registration, node_id=journal.node_id))
-        shipper = Shipper(journal, link, keep_s)
-        await shipper.ship_pending()
-        applied = shipper.shipped_seq or (await link.ship(b"", 1, GENESIS)).last_seq
-        if applied > journal.written_seq:
-            # What was shipped was lost here, as when the power fails: no record of ours can follow what we do not know.
-            raise RecordsGone(f"it has records up to {applied}, and on this disk the last is {journal.written_seq}")
+        try:
+            await _ship_all(journal, link, keep_s)
+        except EndLost as error:
+            rebooted = True
+            log.error("The journal in %s has lost its end, so its node is given up: %s", journal.directory, error)
+        except LinkRefused as error:
+            if not rebooted or error.status != FORKED:
+                raise
+            log.error("The journal in %s went on otherwise, so its node is given up: %s", journal.directory, error)
+        if rebooted:
+            await link.report_lost(Lost("its machine was started anew, and its last writes may be lost"))
     finally:
         link.close()
+
+
+async def _ship_all(journal: Journal, link: Link, keep_s: float) -> None:
+    shipper = Shipper(journal, link, keep_s)
+    await shipper.ship_pending()
+    applied = shipper.shipped_seq or (await link.ship(b"", 1, GENESIS)).last_seq
+    if applied > journal.written_seq:
+        # What was shipped was lost here, as when the power fails: no record of ours can follow what we do not know.
+        raise EndLost(f"it has records up to {applied}, and on this disk the last is {journal.written_seq}")
