@@ -422,12 +422,12 @@ def test_after_a_reboot_no_lease_is_forgotten_whatever_the_disk_lost(
     monkeypatch.setattr("keeptrusts.gateway.adoption.machine_boot_id", lambda: "another boot")
     data = whole_journal(life)
     ends = [group.end_offset for group in read_groups(data, 1, GENESIS)]
-    for kept in range(1, 6):
-        for shipped in range(1, kept + 12):
+    for kept in range(6):
+        for shipped in range(kept + 12):
             control = store_when(life, life.journal.written_seq)
-            control.apply(NODE, data[: ends[shipped - 1]], 1, GENESIS)
+            control.apply(NODE, data[: [0, *ends][shipped]], 1, GENESIS)
             root = tmp_path / f"{kept}-{shipped}"
-            directory = died_after(root, data[: ends[kept - 1]])
+            directory = died_after(root, data[: [0, *ends][kept]])
             assert adopt(loop, root, control) == 1
             assert (directory / RETIRED_MARK).exists()
             assert sum(control.leased(team) for team in TEAMS) == 0

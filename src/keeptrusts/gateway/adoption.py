@@ -302,7 +302,8 @@ async def _complete(journal: Journal, now_ns: int) -> bool:
     if calls or leases:
         log.warning("Recovering node %s: %d calls were under way, %d leases open.", journal.node_id, calls, leases)
     await _append(journal, closing)
-    return found.boot_id not in ("", machine_boot_id())
+    # Of an empty journal nobody knows: it is one that lost all it had, as far as anybody can prove.
+    return found.boot_id != machine_boot_id()
 
 
 async def _salvage(
