@@ -179,6 +179,7 @@ def _wallets(world: "World", rows: dict[str, list[Row]], lossy: set[str], unseen
         # The end of an attempt was applied; the row of its call was lost with the machine's last writes.
         must(node_id in lossy, f"L5: {node_id} posted {amount} for a call without a row")
         cost[team] += amount
+        unseen[team] -= amount
     spent: dict[tuple[str, str], int] = defaultdict(int)
     doubtful: dict[tuple[str, str], int] = defaultdict(int)
     for wallet, kind, start, limit, posted, leased, suspense, overrun, unleased in world.books.rows(PERIODS):
