@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -121,7 +122,7 @@ def test_a_child_that_ran_long_is_started_again_without_delay() -> None:
 
 def test_a_child_that_ends_before_it_is_ready_stops_everything() -> None:
     async def story(at: Registrar) -> None:
-        run = Run([fake("api", at, ready_port=free_port()), fake("gateway", at, ready_port=unanswered())])
+        run = Run([fake("api", at, ready_port=free_port()), never_ready("gateway", at)])
         api, gateway = await at.these("api", "gateway")
         await gateway.exit(2)
         assert await run.ended() == 1
@@ -136,7 +137,7 @@ def test_a_child_that_never_gets_ready_stops_everything() -> None:
     async def story(at: Registrar) -> None:
         children = [
             fake("api", at),
-            Child("gateway", fake("gateway", at).argv, fake("gateway", at).environ, unanswered()),
+            never_ready("gateway", at),
         ]
         run = Run(children, patience=Patience(ready_timeout_s=0.5))
         assert await run.ended() == 1
@@ -147,7 +148,7 @@ def test_a_child_that_never_gets_ready_stops_everything() -> None:
 
 def test_a_stop_before_all_are_ready_is_a_good_end() -> None:
     async def story(at: Registrar) -> None:
-        run = Run([Child("gateway", fake("gateway", at).argv, fake("gateway", at).environ, unanswered())])
+        run = Run([never_ready("gateway", at)])
         gateway = await at.next()
         assert await run.stop() == 0
         await gateway.gone()
@@ -254,9 +255,19 @@ def tell(story: Callable[[Registrar], Awaitable[None]]) -> None:
     asyncio.run(whole())
 
 
+def never_ready(name: str, at: Registrar) -> Child:
+    """A fake child that listens nowhere, while its readiness is asked for at a port."""
+    return replace(fake(name, at), ready_port=unanswered())
+
+
 def unanswered() -> int:
-    """A port where nobody is."""
-    return free_port()
+    """A port where nobody listens, nor can before this process has ended."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    taken.detach()
+    assert isinstance(port, int)
+    return port
 
 
 async def note_end(name: str, end: Awaitable[None], order: list[str]) -> None:
