@@ -568,6 +568,19 @@ def test_a_stream_that_cannot_be_kept_is_relayed_all_the_same(loop: HandLoop, tm
     house.stop()
 
 
+def test_an_answer_is_whole_though_the_gateway_went_stale_while_it_was_under_way(
+    loop: HandLoop, tmp_path: Path
+) -> None:
+    house = House(loop, tmp_path, with_rules(cache=CacheRules(enabled=True), max_stale_s=3))
+    told = house.call()
+    house.control.down = True
+    loop.advance(5.0)
+    house.wire.says(reply())
+    assert told.status == 200
+    assert [row.status for row in house.rows()] == ["ok"]
+    assert house.call().status == 503
+
+
 # Secrets
 
 

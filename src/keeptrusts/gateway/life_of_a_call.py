@@ -113,19 +113,11 @@ async def _serve(
     key: bytes | None,
 ) -> None:
     """Tries the lane's targets in order until one answers."""
-
-    async def escalate(account: Account, hold_nanos: int, refused: Refused) -> tuple[Lease, int]:
-        permit.step_aside()
-        try:
-            return await node.waiting_room.hold(account, hold_nanos, _applicant(call, client), refused)
-        finally:
-            permit.step_back()
-
     hops = lane.hops if lane.one_hop else _fitting(lane, request)
     for hop in hops:
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling)
         if not attempt.reserve_at_once(request, lane, node.treasury):
-            await attempt.reserve(request, lane, edition, node.treasury, escalate)
+            await _reserve(node, edition, call, client, request, lane, permit, attempt)
         try:
             attempt.forward(request, edition, node.journal)
             if request.stream:
@@ -147,6 +139,28 @@ async def _serve(
             raise refused
         attempt.give_way(node.journal)
     raise AssertionError("a lane has a hop")
+
+
+async def _reserve(
+    node: Node,
+    edition: Edition,
+    call: Call,
+    client: Client,
+    request: ChatRequest,
+    lane: Lane,
+    permit: Permit,
+    attempt: Attempt,
+) -> None:
+    """Waits for the attempt's hold, and where the budget escalates for an approver too."""
+
+    async def escalate(account: Account, hold_nanos: int, refused: Refused) -> tuple[Lease, int]:
+        permit.step_aside()
+        try:
+            return await node.waiting_room.hold(account, hold_nanos, _applicant(call, client), refused)
+        finally:
+            permit.step_back()
+
+    await attempt.reserve(request, lane, edition, node.treasury, escalate)
 
 
 def _applicant(call: Call, client: Client) -> Applicant:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
@@ -81,7 +82,9 @@ class Node:
         self._closed: Refused | None = _NOT_READY
         self._seen_seq = 0
         self._recovering = False
-        self._heard_at = self.loop.time()
+        self._stale_at = math.inf
+        self._heard(self.loop.time())
+        self.cache_rules = rulebook.cache
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
         self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)
@@ -109,7 +112,7 @@ class Node:
 
     def edition(self) -> Edition:
         """The edition in force. Raises Refused(NOT_READY) while there is none that may be used."""
-        if self._closed is None and self._link is not None:
+        if self.loop.time() > self._stale_at:
             # Here too: after the process was stopped or starved for long, calls may be first at the door.
             self._close_if_stale()
         if self._closed is not None:
@@ -173,7 +176,7 @@ class Node:
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
         self._save(snapshot, registered.key_pepper)
-        self._heard_at = asked_at
+        self._heard(asked_at)
 
     async def _connect_later(self, link: Link) -> None:
         failures = 0
@@ -218,7 +221,7 @@ class Node:
             asked_at = self.loop.time()
             try:
                 changes = await link.changes(self._heartbeat())
-                self._heard_at = asked_at
+                self._heard(asked_at)
                 failures = 0
                 if changes.retired:
                     self._end_as_retired()
@@ -228,7 +231,7 @@ class Node:
                 else:
                     self._apply(changes)
                 self._bring_back(changes.recovering)
-                if self._closed is _STALE and not self._stale:
+                if self._closed is _STALE and self.loop.time() <= self._stale_at:
                     self._closed = None
             except LinkDown as error:
                 if failures == 0:
@@ -297,12 +300,13 @@ class Node:
         if edition is not None and name.partition(":")[0] in FURTHER and name not in edition.budgeted:
             self._edition = edition.with_budgeted(edition.budgeted | {name})
 
-    @property
-    def _stale(self) -> bool:
-        return self.loop.time() - self._heard_at > self._rulebook.max_stale_s
+    def _heard(self, at: float) -> None:
+        """What the control plane said is as of then. A gateway that runs alone has nobody to hear from."""
+        if self._link is not None:
+            self._stale_at = at + self._rulebook.max_stale_s
 
     def _close_if_stale(self) -> None:
-        if self._closed is None and self._stale:
+        if self._closed is None and self.loop.time() > self._stale_at:
             log.error("Nothing heard from the control plane for %d s: no longer serving.", self._rulebook.max_stale_s)
             self._closed = _STALE
 

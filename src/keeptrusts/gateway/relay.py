@@ -166,7 +166,7 @@ async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequ
 
 
 def _keep(node: Node, call: Call, attempt: Attempt, key: bytes, body: bytes) -> None:
-    rules = node.edition().rulebook.cache
+    rules = node.cache_rules
     entry = Cached(body, attempt.cost_nanos, call.provider or "", call.model, node.loop.time() + rules.ttl_s)
     node.cache.put(key, entry, rules.max_entries)
 
