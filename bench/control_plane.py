@@ -21,14 +21,13 @@ from bench.ledger_site import (
     check_books,
     new_database,
     people,
-    postgres_server,
 )
 from bench.peers.starting import bare_environment, free_port, get
 from keeptrusts.control.batches import apply_batch
 from keeptrusts.control.context import Control
 from keeptrusts.control.retrying import idempotent
 from tests.journeys.processes import descendants
-from tests.soak.engines import StoreServer
+from tests.soak.engines import StoreServer, postgres_server
 
 MIB = 1024 * 1024
 SIZES = {"500 events": (64 * MIB, 500), "1 MiB": (MIB, 1_000_000)}

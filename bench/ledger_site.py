@@ -1,11 +1,8 @@
 """A ledger to be filled: a data directory and an engine, an organization with departments and teams, nodes with leases."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 import asyncpg
 
@@ -54,21 +51,6 @@ class Place:
     def open(self) -> AbstractAsyncContextManager[Control]:
         """The control plane in this process."""
         return open_control(self.folder, ADMIN_TOKEN, database_url=self.database_url)
-
-
-@contextmanager
-def postgres_server() -> Iterator[StoreServer]:
-    """A PostgreSQL that syncs its commits, for this run."""
-    home = Path(mkdtemp(prefix="kt-pg-"))
-    home.chmod(0o755)  # the server's user must be able to reach it
-    server = StoreServer(home)
-    try:
-        server.create()
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 async def new_database(server: StoreServer, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keeptrusts.api.resources.wallets import BalanceShape, TransactionPage, WalletPage
+from keeptrusts.api.resources.wallet_shapes import BalanceShape, TransactionPage, WalletPage
 from keeptrusts.control import nodes
 from keeptrusts.control.context import Control
 from keeptrusts.core.ledger.alerts import Threshold

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from keeptrusts.control import nodes, prices, tokens, wallets
+from keeptrusts.control import balances, nodes, prices, tokens, wallets
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.wallets import Allocation
@@ -143,11 +143,11 @@ async def test_holds_count_for_as_long_as_their_node_is_heard_of(control: Contro
     await nodes.register(control, REGISTRATION)
     wallet_id = (await wallets.allocate(control, ADMIN, Allocation("team", "team_a", 1_000))).wallet.wallet_id
     await nodes.heartbeat(control, "node_1", beat(0, **{wallet_id: 70}))
-    found = await wallets.balance(control, "team_a", None)
+    found = await balances.balance(control, "team_a", None)
     assert (found.held_nanos, found.available_nanos, found.balance_nanos) == (70, 930, 1_000)
     assert (await nodes.terms_of(control, "node_1")).alive == {"node_1"}
     clock.turn(timedelta(seconds=11))
-    assert (await wallets.balance(control, "team_a", None)).held_nanos == 0
+    assert (await balances.balance(control, "team_a", None)).held_nanos == 0
     assert (await nodes.terms_of(control, "node_1")).alive == frozenset()
 
 
@@ -155,17 +155,17 @@ async def test_a_spend_control_of_a_living_node_is_shown_with_the_wallet(control
     await nodes.register(control, REGISTRATION)
     await wallets.allocate(control, ADMIN, Allocation("team", "search", 50_000))
     await nodes.heartbeat(control, "node_1", beat(0))
-    assert (await wallets.balance(control, "search", None)).cap_nanos == 10_000
+    assert (await balances.balance(control, "search", None)).cap_nanos == 10_000
     clock.turn(timedelta(seconds=11))
-    assert (await wallets.balance(control, "search", None)).cap_nanos is None
+    assert (await balances.balance(control, "search", None)).cap_nanos is None
 
 
 async def test_a_team_is_called_by_the_one_group_that_names_it(control: Control) -> None:
     await nodes.register(control, REGISTRATION)
     await wallets.allocate(control, ADMIN, Allocation("team", "team_engineering", 1_000))
     await wallets.allocate(control, ADMIN, Allocation("team", "team_other", 1_000))
-    assert {b.wallet.scope_id: b.team for b in await wallets.balances(control) if b.wallet.scope_id != "search"} == {
+    assert {b.wallet.scope_id: b.team for b in await balances.every(control) if b.wallet.scope_id != "search"} == {
         "team_engineering": "engineering",
         "team_other": "other",
     }
-    assert (await wallets.balance(control, "engineering", None)).wallet.scope_id == "team_engineering"
+    assert (await balances.balance(control, "engineering", None)).wallet.scope_id == "team_engineering"

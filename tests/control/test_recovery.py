@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keeptrusts.control import leases, nodes, recovery, wallets
+from keeptrusts.control import balances, leases, nodes, recovery, wallets
 from keeptrusts.control.batches import apply_batch
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import Denial
@@ -159,7 +159,7 @@ async def test_an_older_database_is_told_by_its_tally_and_completed_by_its_nodes
         assert not await spender.beat(control), "over"
         assert not await other.beat(control)
         assert (await other.ask(control, "lse_2", 50)).granted_nanos == 10, "what nobody has"
-        found_now = await wallets.balance(control, "team_a", None)
+        found_now = await balances.balance(control, "team_a", None)
         assert found_now.balance_nanos == 40
     async with opening() as control:
         assert (await recovery.progress(control)).since is None, "the tally agrees again"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from keeptrusts.control import nodes, retirement, suspense, wallets
+from keeptrusts.control import balances, nodes, retirement, suspense, wallets
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.wallets import Allocation
@@ -26,7 +26,7 @@ async def allocate(control: Control, scope: str, scope_id: str, amount: int, **m
 
 
 async def period(control: Control, name: str) -> WalletPeriod:
-    return (await wallets.balance(control, name, None)).period
+    return (await balances.balance(control, name, None)).period
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ async def test_resolving_posts_what_was_spent_and_frees_the_rest_everywhere(
         assert (now.posted, now.suspense, now.leased) == (30 + spent, 0, 0), name
         assert now.available == budget - 30 - spent
     assert await suspense.doubts(control, "", 10) == []
-    line, *_ = [n.entry for n in await wallets.transactions(control, "team_a", 0, 2**62, None, 10)]
+    line, *_ = [n.entry for n in await balances.transactions(control, "team_a", 0, 2**62, None, 10)]
     assert (line.type, line.amount, line.balance) == ("adjust", spent, 500 - 30 - spent)
     assert "the provider's bill" in (line.description or "")
     async with control.store.read() as books:

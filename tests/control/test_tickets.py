@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from keeptrusts.control import tickets, wallet_states, wallets
+from keeptrusts.control import balances, tickets, wallet_states, wallets
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.denial import Denial
 from keeptrusts.control.wallets import Allocation
@@ -53,7 +53,7 @@ async def ask(control: Control, node: LedgerNode, *args: object, **more: object)
 
 
 async def month(control: Control, named: str = "team_a") -> WalletPeriod:
-    return (await wallets.balance(control, named, None)).period
+    return (await balances.balance(control, named, None)).period
 
 
 async def test_who_finds_too_little_is_told_that_the_budget_escalates(node: LedgerNode) -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from keeptrusts.control import wallet_moves, wallet_states, wallets
+from keeptrusts.control import balances, wallet_moves, wallet_states, wallets
+from keeptrusts.control.balances import Balance
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import Denial
-from keeptrusts.control.wallets import Allocation, Balance
+from keeptrusts.control.wallets import Allocation
 from keeptrusts.core.ledger.wallet import Scope
 from tests.ledger_node import LedgerNode
 
@@ -21,7 +22,7 @@ async def give(
 
 
 async def lines(control: Control, named: str) -> list[tuple[str, int, int]]:
-    found = await wallets.transactions(control, named, 0, 2**62, None, 20)
+    found = await balances.transactions(control, named, 0, 2**62, None, 20)
     return [(each.entry.type, each.entry.amount, each.entry.balance) for each in reversed(found)]
 
 
@@ -41,8 +42,8 @@ async def test_children_share_what_their_parent_has(control: Control) -> None:
     with pytest.raises(Denial, match="more can be given"):
         await give(control, "team", "team_a", 401)
     await give(control, "team", "team_a", 300)
-    found = {b.wallet.name: b.wallet.parent_id for b in await wallets.balances(control)}
-    org = (await wallets.balance(control, "organization:org_default", None)).wallet.wallet_id
+    found = {b.wallet.name: b.wallet.parent_id for b in await balances.every(control)}
+    org = (await balances.balance(control, "organization:org_default", None)).wallet.wallet_id
     assert found["department:eng"] == org, "what is made below an organization draws on it"
 
 
@@ -53,7 +54,7 @@ async def test_a_refused_allocation_changes_nothing(control: Control) -> None:
         await give(control, "team", "team_a", 101, parent="department:eng")
     assert await changes(control) == before
     with pytest.raises(Denial, match="no wallet yet"):
-        await wallets.balance(control, "team_a", None)
+        await balances.balance(control, "team_a", None)
 
 
 async def test_overcommit_lets_children_have_more(control: Control) -> None:
@@ -79,7 +80,7 @@ async def test_a_credit_is_for_this_period_alone(control: Control) -> None:
     await give(control, "team", "team_a", 100)
     assert (await wallet_moves.credit(control, ADMIN, "team_a", 50, "monthly", "top-up")).period.budget == 150
     async with control.store.read() as books:
-        wallet = await wallets.wallet_named(books, "team_a")
+        wallet = await balances.wallet_named(books, "team_a")
         assert await books.wallets.budgets(wallet.wallet_id) == {"monthly": 100}
     assert await lines(control, "team_a") == [("allocate", 100, 100), ("credit", 50, 150)]
     assert (await give(control, "team", "team_a", 100)).period.budget == 100, "allocate sets, it does not add"
@@ -124,7 +125,7 @@ async def test_reclaim_takes_what_nobody_uses(control: Control) -> None:
     node = LedgerNode(control.store, control.tools)
     await node.ask("lse_1", need=60)
     await node.settle("evt_1", "lse_1", 10)
-    wallet_id = (await wallets.balance(control, "team_a", None)).wallet.wallet_id
+    wallet_id = (await balances.balance(control, "team_a", None)).wallet.wallet_id
     control.presence.heard("node_1", control.tools.clock.monotonic_s(), {wallet_id: 25})
     assert (await wallet_moves.reclaim(control, ADMIN, "team_a", None, "monthly", None)).period.budget == 35
     with pytest.raises(Denial, match="nothing unused"):

@@ -118,14 +118,10 @@ class StoreServer:
 
 
 @contextmanager
-def store_server(engine: str, directory: Path) -> Iterator[StoreServer | None]:
-    """A running server for the engine, where it needs one; its files are in a directory with a short name."""
-    if engine == "sqlite":
-        yield None
-        return
-    # The server's user must be able to reach it.
+def postgres_server() -> Iterator[StoreServer]:
+    """A running PostgreSQL that syncs its commits; its files are in a directory with a short name, gone afterwards."""
     home = Path(mkdtemp(prefix="kt-pg-"))
-    home.chmod(0o755)
+    home.chmod(0o755)  # the server's user must be able to reach it
     server = StoreServer(home)
     try:
         server.create()
@@ -134,3 +130,13 @@ def store_server(engine: str, directory: Path) -> Iterator[StoreServer | None]:
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def store_server(engine: str) -> Iterator[StoreServer | None]:
+    """The server that the engine needs, running; None for the one that needs none."""
+    if engine == "sqlite":
+        yield None
+        return
+    with postgres_server() as server:
+        yield server

@@ -116,7 +116,7 @@ class Site(Product):
 
     def start(self) -> None:
         """Store, provider, API and every node, all ready."""
-        self.store = self._around.enter_context(store_server(self.shape.engine, self.directory))
+        self.store = self._around.enter_context(store_server(self.shape.engine))
         if self.store is not None:
             wire = self._wire("store", self.store.port) if "store" in self.shape.wires else self.store.port
             self.env["KEEPTRUSTS_DATABASE_URL"] = self.store.url(wire)

@@ -4,9 +4,10 @@ from msgspec import Struct
 
 from keeptrusts.control.accounts import carry_on, name_of
 from keeptrusts.control.audit import note
+from keeptrusts.control.balances import accounts_of
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import conflict, invalid, not_found
-from keeptrusts.control.wallets import accounts_of, alert, entry, tell_nodes
+from keeptrusts.control.wallets import alert, entry, tell_nodes
 from keeptrusts.control.ways import statement_wallets
 from keeptrusts.core.ledger.posting import LeaseBook, resolve_lease
 from keeptrusts.core.ledger.standing import PeriodKey, key_of, leading

@@ -6,21 +6,11 @@ import msgspec
 
 from keeptrusts.control.accounts import open_accounts
 from keeptrusts.control.audit import note
+from keeptrusts.control.balances import Balance, accounts_of, balance_of, period_of, wallet_named
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import conflict, invalid
 from keeptrusts.control.repeats import Repeat, answered, remember
-from keeptrusts.control.wallets import (
-    Balance,
-    accounts_of,
-    alert,
-    balance_of,
-    entry,
-    fits_parent,
-    must_be_amount,
-    period_of,
-    tell_nodes,
-    wallet_named,
-)
+from keeptrusts.control.wallets import alert, entry, fits_parent, must_be_amount, tell_nodes
 from keeptrusts.core.ledger.entry import EntryType
 from keeptrusts.core.ledger.standing import key_of
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import msgspec
 
 from keeptrusts.control.audit import note
+from keeptrusts.control.balances import wallet_named
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import conflict
-from keeptrusts.control.wallets import tell_nodes, wallet_named
+from keeptrusts.control.wallets import tell_nodes
 from keeptrusts.core.ledger.wallet import Wallet, WalletState
 
 VERBS: Mapping[WalletState, str] = {"active": "wallet.unfreeze", "frozen": "wallet.freeze", "closed": "wallet.close"}
