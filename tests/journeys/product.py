@@ -54,6 +54,7 @@ class Product:
     ) -> None:
         self.directory = directory
         self.workers = workers
+        self._starts = 0
         self.network = network or this_machines()
         self.data_dir = directory / "data"
         self.truth_log = directory / "truth.jsonl"
@@ -97,6 +98,11 @@ class Product:
             command += ["--workers", str(self.workers)]
         self.gateway = self._start(command, "gateway.log")
         self.gateway.wait_for(lambda: self.network.ready(self.gateway_url), "the gateway ready")
+        if self.workers > 1:
+            # The port answers as soon as one of them serves; the log is that of earlier starts too.
+            self._starts += 1
+            due = self._starts * self.workers
+            self.gateway.wait_for(lambda: self.gateway.output.count("Gateway ready") >= due, "every worker ready")
 
     def start_another_gateway(self) -> int:
         """One more gateway with journals of its own, as on another machine; its port."""
