@@ -18,6 +18,7 @@ from tests.providers.truth import Served, read_truth
 
 ADMIN_TOKEN = "kt_ak_the-journeys-admin-token-0123456789"
 PROVIDER_SECRET = "sk-the-providers-own-key"
+READY_LINE = "Gateway ready"
 PRICES = (
     {"model": "gpt-4o-mini", "input_cost_per_1k_tokens": 0.00015, "output_cost_per_1k_tokens": 0.0006},
     {"model": "gpt-4o", "input_cost_per_1k_tokens": 0.0025, "output_cost_per_1k_tokens": 0.01},
@@ -54,7 +55,6 @@ class Product:
     ) -> None:
         self.directory = directory
         self.workers = workers
-        self._starts = 0
         self.network = network or this_machines()
         self.data_dir = directory / "data"
         self.truth_log = directory / "truth.jsonl"
@@ -99,10 +99,8 @@ class Product:
         self.gateway = self._start(command, "gateway.log")
         self.gateway.wait_for(lambda: self.network.ready(self.gateway_url), "the gateway ready")
         if self.workers > 1:
-            # The port answers as soon as one of them serves; the log is that of earlier starts too.
-            self._starts += 1
-            due = self._starts * self.workers
-            self.gateway.wait_for(lambda: self.gateway.output.count("Gateway ready") >= due, "every worker ready")
+            # The port answers as soon as one of them serves.
+            self.gateway.wait_for(lambda: self.gateway.output.count(READY_LINE) >= self.workers, "every worker ready")
 
     def start_another_gateway(self) -> int:
         """One more gateway with journals of its own, as on another machine; its port."""
