@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import uvloop
+
 from bench.child import Child
 from bench.ledger_journals import Batch
 from bench.ledger_site import (
@@ -23,6 +25,7 @@ from bench.ledger_site import (
     people,
 )
 from bench.peers.starting import bare_environment, free_port, get
+from keeptrusts.collector import calm_collector
 from keeptrusts.control.batches import apply_batch
 from keeptrusts.control.context import Control
 from keeptrusts.control.retrying import idempotent
@@ -73,6 +76,7 @@ class Amounts:
 
 def measure_control_plane(folder: Path, amounts: Amounts) -> list[Filling]:
     """Every filling, the medians of interleaved rounds. Raises BooksWrong when a ledger does not add up."""
+    calm_collector()
     with postgres_server() as server:
         rounds = [_round(folder, server, amounts, number) for number in range(amounts.rounds)]
         burst = [_through_the_api(folder, server, engine, amounts.burst) for engine in BARS]
@@ -86,7 +90,7 @@ def _round(folder: Path, server: StoreServer, amounts: Amounts, number: int) -> 
         for size in SIZES:
             for nodes in (1, 4):
                 place = _place(folder, server, engine, f"r{number}_{nodes}_{size.split()[0]}_{engine.lower()}")
-                found.append(asyncio.run(_in_this_process(place, server, engine, size, nodes, amounts.calls // nodes)))
+                found.append(uvloop.run(_in_this_process(place, server, engine, size, nodes, amounts.calls // nodes)))
                 _say(found[-1])
     return found
 

@@ -1,7 +1,6 @@
 """Journals as gateway nodes write them, made ahead of the clock: calls of several teams, leased and not, in groups and batches."""
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +28,7 @@ _HOLD_NANOS = 310_000
 _CALLS_PER_GROUP = 4  # that many calls are recorded in one turn of a busy gateway's event loop
 _UNENFORCED, _RETRIED, _BLOCKED = 0.10, 0.04, 0.03  # shares of the calls
 _RETURN_EVERY = 1_500
+CALL_EVERY_NS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,24 @@ class NodeJournal:
             yield _joined(gathered)
 
 
-def make_journal(node_id: str, leases: Sequence[Lease], calls: int, seed: int) -> NodeJournal:
-    """A node's journal with that many calls; the same seed makes the same calls."""
+def make_journal(node_id: str, leases: Sequence[Lease], calls: int, seed: int, begin_ns: int) -> NodeJournal:
+    """A node's journal with that many calls, one every ``CALL_EVERY_NS`` from ``begin_ns`` on; the same seed makes the same
+    calls."""
     dice = random.Random(seed)
     journal = NodeJournal(node_id)
-    journal.write([Boot(node_id, "5d3c9c0e-bench", time.time_ns())])
+    journal.write([Boot(node_id, "5d3c9c0e-bench", begin_ns)])
     journal.write([LeaseIntent(lease.lease_id, lease.team) for lease in leases])
     pending = [(lease, grant) for lease in leases for grant in lease.grants]
     granted_every = max(1, calls // (len(pending) + 1))
     group: list[Record] = []
     for number in range(1, calls + 1):
+        at_ns = begin_ns + number * CALL_EVERY_NS
         if number % granted_every == 1 and pending:
             lease, (grant_id, nanos) = pending.pop(0)
-            group.append(Granted(grant_id, lease.lease_id, nanos, lease.team, (), time.time_ns()))
+            group.append(Granted(grant_id, lease.lease_id, nanos, lease.team, (), at_ns))
         if number % _RETURN_EVERY == 0:
             group.append(Return(dice.choice(leases).lease_id, 10_000))
-        records, cost = _call(dice, leases, number)
+        records, cost = _call(dice, leases, number, at_ns)
         group += records
         journal.cost_nanos += cost
         if number % _CALLS_PER_GROUP == 0 or number == calls:
@@ -108,10 +110,9 @@ def make_journal(node_id: str, leases: Sequence[Lease], calls: int, seed: int) -
     return journal
 
 
-def _call(dice: random.Random, leases: Sequence[Lease], number: int) -> tuple[list[Record], int]:
+def _call(dice: random.Random, leases: Sequence[Lease], number: int, at_ns: int) -> tuple[list[Record], int]:
     """The records of one call, and its cost in nano-USD."""
     lease, key = dice.choice(leases), dice.randrange(3)
-    at_ns = time.time_ns()
     call_id = new_id("call", at_ns // 1_000_000, dice.randbytes(10))
     who = Attribution(team=lease.team, application="assistant", environment="production", department=lease.department)
     key_id, request_id = f"tok_0mh2k9x1q7{lease.team[-2:]}{key}", f"req_{call_id[5:]}"

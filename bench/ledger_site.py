@@ -1,12 +1,13 @@
 """A ledger to be filled: a data directory and an engine, an organization with departments and teams, nodes with leases."""
 
+import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
-from bench.ledger_journals import Lease, NodeJournal, make_journal
+from bench.ledger_journals import CALL_EVERY_NS, Lease, NodeJournal, make_journal
 from keeptrusts.control.accounts import read_accounts
 from keeptrusts.control.context import Actor, Control, NodeTerms
 from keeptrusts.control.leases import grant
@@ -72,10 +73,15 @@ async def people(control: Control, nodes: int, calls_each: int) -> list[Node]:
     scopes += [("team", team, f"department:{department}", 1) for team, department in teams]
     for scope, scope_id, parent, shares in scopes:
         await allocate(control, _ADMIN, Allocation(scope, scope_id, shares * _TEAM_NANOS, parent=parent))  # type: ignore[arg-type]
-    return [await _node(control, f"node_{number}", teams, calls_each, number) for number in range(1, nodes + 1)]
+    begin_ns = time.time_ns() - calls_each * CALL_EVERY_NS  # all nodes were busy at the same time, until now
+    return [
+        await _node(control, f"node_{number}", teams, calls_each, number, begin_ns) for number in range(1, nodes + 1)
+    ]
 
 
-async def _node(control: Control, node_id: str, teams: list[tuple[str, str]], calls: int, seed: int) -> Node:
+async def _node(
+    control: Control, node_id: str, teams: list[tuple[str, str]], calls: int, seed: int, begin_ns: int
+) -> Node:
     registration = Registration(node_id, "bench", "1", ("openai", "azure"), True, _THRESHOLDS, (), ())
     token = (await register(control, registration)).node_token
     terms = await terms_of(control, node_id)
@@ -87,7 +93,7 @@ async def _node(control: Control, node_id: str, teams: list[tuple[str, str]], ca
             asked = GrantRequest(grant_id, lease_id, team, _GRANT_NANOS, _GRANT_NANOS)
             grants.append((grant_id, (await grant(control.store, control.tools, terms, asked)).granted_nanos))
         leases.append(Lease(lease_id, team, department, tuple(grants)))
-    return Node(token, terms, make_journal(node_id, leases, calls, seed))
+    return Node(token, terms, make_journal(node_id, leases, calls, seed, begin_ns))
 
 
 async def check_books(control: Control, nodes: list[Node]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvloop
 
+from keeptrusts.collector import calm_collector
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.acceptor import Place
 from keeptrusts.settings import Settings
@@ -116,6 +117,7 @@ async def _serve_api(listener: socket.socket, data_dir: Path, settings: Settings
         logging.getLogger("keeptrusts::api").info("API on %s port %d, data in %s", host, port, data_dir)
         if url is not None:
             logging.getLogger("keeptrusts::api").info("Ledger in %s", told_without_password(url))
+        calm_collector()
         await server.serve(sockets=[listener])
 
 

@@ -172,6 +172,7 @@ async def test_a_record_that_cannot_be_read_is_kept_whole_and_the_rest_is_applie
         event("evt_x", latency_ms=-1),
         event("evt_x", at_ns=2**64 - 1),
         event(""),
+        event("evt_\0"),
         Close("evt_x", attempt("lse_1", -5)),
         Return("lse_1", -5),
     ],
@@ -185,6 +186,18 @@ async def test_a_record_that_no_column_can_hold_is_kept_whole(store: LedgerStore
     assert [seq for seq, _ in await quarantined(store)] == [1]
     now = await account(store, wallet, "monthly", tools.now())
     assert (now.posted, now.leased) == (10, 90)
+
+
+async def test_a_batch_that_moves_nothing_is_applied_all_the_same(store: LedgerStore, tools: Tools) -> None:
+    """A reserve alone says only that a call is under way."""
+    await fund(store, monthly=1_000)
+    node = LedgerNode(store, tools)
+    node.write(reserve("evt_1", None, 10))
+    assert await node.ship() == 1
+    node.write(event("evt_1", (attempt(None, 10),)))
+    assert await node.ship() == 2
+    assert await known(store, "evt_1") == {"evt_1"}
+    assert await quarantined(store) == []
 
 
 async def test_a_second_event_of_a_call_is_kept_whole_and_moves_no_money(store: LedgerStore, tools: Tools) -> None:

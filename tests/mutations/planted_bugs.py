@@ -291,15 +291,31 @@ BUGS = (
         ("tests/control/test_batches.py",),
     ),
     PlantedBug(
+        "a batch of reserves is never applied",
+        (
+            (
+                "control/batches.py",
+                "if (batch.last_seq, batch.chain) == applied:",
+                "if not batch.records and not batch.unfit:",
+            ),
+        ),
+    ),
+    PlantedBug(
         "an event settles all its attempts",
-        (("core/ledger/posting.py", "return record.attempts[-record.settles :]", "return record.attempts"),),
+        (
+            (
+                "core/ledger/posting.py",
+                "return event.attempts[-event.settles :] if event.settles else ()",
+                "return event.attempts",
+            ),
+        ),
     ),
     PlantedBug(
         "an event counts earlier attempts again",
         (
             (
                 "control/posting.py",
-                "sorted(self._movements.keys() | _leases_of_events(records))",
+                "sorted(self._movements.keys() | paying)",
                 "sorted(self._movements)",
             ),
         ),

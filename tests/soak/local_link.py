@@ -1,28 +1,28 @@
-"""A gateway's link without sockets: the real control plane's functions on a ledger store in this process."""
+"""A gateway's link without sockets: the real control plane's functions, in this process."""
 
+from keeptrusts.control import nodes, retirement
 from keeptrusts.control.batches import apply_batch
-from keeptrusts.control.context import NodeTerms, Tools
+from keeptrusts.control.context import Control
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.control.leases import grant
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.journal_format import DamagedJournal
-from keeptrusts.core.link import Changes, Heartbeat, Registered, Registration, Shipped, Snapshot
+from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
-from keeptrusts.store.contracts import LedgerStore, StoreAway
+from keeptrusts.store.contracts import StoreAway
 
 
 class LocalLink:
     """Speaks as the node that registered last."""
 
-    def __init__(self, store: LedgerStore, tools: Tools) -> None:
-        self._store = store
-        self._tools = tools
-        self._terms = NodeTerms("", True, (), frozenset())
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._node_id = ""
 
     async def register(self, registration: Registration) -> Registered:
-        self._terms = NodeTerms(registration.node_id, True, (), frozenset())
-        return Registered("no-token", "00" * 32)
+        self._node_id = registration.node_id
+        return await nodes.register(self._control, registration)
 
     async def snapshot(self) -> Snapshot:
         raise LinkRefused(404, "nobody needs keys here")
@@ -31,16 +31,20 @@ class LocalLink:
         raise LinkRefused(404, "nobody needs news here")
 
     async def grant(self, request: GrantRequest) -> GrantAnswer:
+        control = self._control
+        terms = await nodes.terms_of(control, self._node_id)
         try:
-            return await idempotent(lambda: grant(self._store, self._tools, self._terms, request))
+            return await idempotent(lambda: grant(control.store, control.tools, terms, request))
         except StoreAway as away:
             raise LinkDown(str(away)) from None
 
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
+        control = self._control
+        terms = await nodes.terms_of(control, self._node_id)
         try:
             return Shipped(
                 await idempotent(
-                    lambda: apply_batch(self._store, self._tools, self._terms, groups, first_seq, previous_chain)
+                    lambda: apply_batch(control.store, control.tools, terms, groups, first_seq, previous_chain)
                 )
             )
         except JournalGap as gap:
@@ -49,6 +53,9 @@ class LocalLink:
             raise LinkRefused(422, str(wrong)) from None
         except StoreAway as away:
             raise LinkDown(str(away)) from None
+
+    async def report_lost(self, lost: Lost) -> None:
+        await retirement.report_lost(self._control, self._node_id, lost.why)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from keeptrusts.core.ledger.standing import Cap, key_of, leading, limit_nanos, opening_accounts, strictest
+from keeptrusts.core.ledger.standing import Cap, PeriodKey, key_of, leading, limit_nanos, opening_accounts, strictest
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 from keeptrusts.core.periods import PeriodKind, period_at
 from keeptrusts.store.contracts import Ledger, Wallets
@@ -46,7 +46,7 @@ class Accounts(Struct, frozen=True):
         return name_of(self.wallet, leading(list(self.periods))) if self.periods else None
 
 
-def name_of(wallet: Wallet, period: WalletPeriod) -> str:
+def name_of(wallet: Wallet, period: WalletPeriod | PeriodKey) -> str:
     """The period's name within its wallet, for example ``monthly:2026-04-01``."""
     return period_at(period.kind, period.start, wallet.zone, wallet.fiscal_month).key
 

@@ -6,7 +6,7 @@ A well-formed record is never refused: whatever the budgets say, what was spent 
 import logging
 
 from keeptrusts.control.context import NodeTerms, Tools
-from keeptrusts.control.journal_reading import Batch, Placed, read_batch, set_aside
+from keeptrusts.control.journal_reading import NOTHING, Batch, Unfit, new_in, read_shipment
 from keeptrusts.control.lost_grants import make_lost_grants
 from keeptrusts.control.posting import Posting
 from keeptrusts.core.ledger.records import End, Event, encode_record
@@ -22,9 +22,11 @@ async def apply_batch(
 
     Raises JournalGap, JournalFork or DamagedJournal, and then nothing is changed.
     """
+    shipment = await read_shipment(data, first_seq, previous_chain)
     async with store.ledger() as ledger:
-        batch = read_batch(data, first_seq, previous_chain, await ledger.journals.position(terms.node_id))
-        if not batch.records and not batch.unfit:
+        applied = await ledger.journals.position(terms.node_id) or NOTHING
+        batch = new_in(shipment, applied)
+        if (batch.last_seq, batch.chain) == applied:
             return batch.last_seq
         await _set_doubles_aside(ledger, batch)
         if await make_lost_grants(ledger, tools, terms, batch.records):
@@ -44,14 +46,18 @@ async def apply_batch(
 
 async def _set_doubles_aside(ledger: Ledger, batch: Batch) -> None:
     """One event per call: a second one is kept whole in quarantine, and moves no money."""
-    seen = await ledger.events.known([p.record.call_id for p in batch.records if isinstance(p.record, Event)])
-
-    def double(placed: Placed) -> str | None:
-        if not isinstance(placed.record, Event):
-            return None
-        if placed.record.call_id in seen:
-            return f"call {placed.record.call_id} has an event already"
-        seen.add(placed.record.call_id)
-        return None
-
-    set_aside(batch, double, encode_record)
+    call_ids = [placed.record.call_id for placed in batch.records if isinstance(placed.record, Event)]
+    seen = await ledger.events.known(call_ids)
+    if not seen and len(set(call_ids)) == len(call_ids):
+        return
+    kept = []
+    for placed in batch.records:
+        record = placed.record
+        if isinstance(record, Event) and record.call_id in seen:
+            reason = f"call {record.call_id} has an event already"
+            batch.unfit.append(Unfit(placed.seq, encode_record(record), reason))
+            continue
+        if isinstance(record, Event):
+            seen.add(record.call_id)
+        kept.append(placed)
+    batch.records = kept

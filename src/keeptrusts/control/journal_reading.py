@@ -1,14 +1,18 @@
-"""A shipped piece of a journal: which of its records are new, which can be applied, and which go to quarantine."""
-
-from collections.abc import Callable
+"""A shipped piece of a journal: which of its records can be applied, which go to quarantine, and which are new."""
 
 import msgspec
 from msgspec import Struct
 
 from keeptrusts.control.event_rows import misfit
+from keeptrusts.control.turns import in_turns
 from keeptrusts.core.ledger.journal_format import GENESIS, Group, read_groups
-from keeptrusts.core.ledger.records import Close, Event, Granted, Record, Return, decode_record
+from keeptrusts.core.ledger.records import Close, Event, Granted, Posted, ReserveMark, Return, decode_posted
 from keeptrusts.core.money import MAX_NANOS
+
+GROUPS_AT_ONCE = 8
+
+NOTHING = (0, GENESIS)
+"""The position of a journal of which nothing is applied."""
 
 
 class JournalGap(Exception):
@@ -23,11 +27,11 @@ class JournalFork(Exception):
     """What came is not the continuation of what is applied: the journal's history was changed."""
 
 
-class Placed(Struct, frozen=True):
+class Placed(Struct, frozen=True, gc=False):
     """A record and its place in the journal."""
 
     seq: int
-    record: Record
+    record: Posted
 
 
 class Unfit(Struct, frozen=True):
@@ -38,8 +42,26 @@ class Unfit(Struct, frozen=True):
     reason: str
 
 
+class ReadGroup(Struct, frozen=True):
+    """A group of the journal, read: those of its records that move something in the books, and those that can't be applied."""
+
+    first_seq: int
+    last_seq: int
+    chain: bytes
+    records: list[Placed]
+    unfit: list[Unfit]
+
+
+class Shipment(Struct, frozen=True):
+    """A piece of a journal as it came, read; ``first_seq`` and ``previous_chain`` are its node's word for where it begins."""
+
+    first_seq: int
+    previous_chain: bytes
+    groups: list[ReadGroup]
+
+
 class Batch(Struct):
-    """The new records of a shipment, sorted out, and the journal's position after them."""
+    """What is new in a shipment, and the journal's position after it."""
 
     records: list[Placed]
     unfit: list[Unfit]
@@ -47,44 +69,55 @@ class Batch(Struct):
     chain: bytes
 
 
-def read_batch(data: bytes, first_seq: int, previous_chain: bytes, applied: tuple[int, bytes] | None) -> Batch:
-    """What is new in ``data``, given the position ``applied`` so far (None: nothing).
+async def read_shipment(data: bytes, first_seq: int, previous_chain: bytes) -> Shipment:
+    """Takes ``data`` apart. Raises DamagedJournal when the bytes are not whole groups of a journal."""
+    groups: list[ReadGroup] = []
+    async for some in in_turns(list(read_groups(data, first_seq, previous_chain)), GROUPS_AT_ONCE):
+        groups += map(_read, some)
+    return Shipment(first_seq, previous_chain, groups)
 
-    Raises JournalGap, JournalFork, and DamagedJournal when the bytes are not whole groups of a journal.
-    """
-    last_seq, chain = applied or (0, GENESIS)
-    if first_seq > last_seq + 1:
+
+def new_in(shipment: Shipment, applied: tuple[int, bytes]) -> Batch:
+    """What is new, given the journal's position so far. Raises JournalGap or JournalFork."""
+    last_seq, chain = applied
+    if shipment.first_seq > last_seq + 1:
         raise JournalGap(last_seq)
-    if first_seq == last_seq + 1 and previous_chain != chain:
-        raise JournalFork(f"the chain value before record {first_seq} is not the one that is applied")
+    if shipment.first_seq == last_seq + 1 and shipment.previous_chain != chain:
+        raise JournalFork(f"the chain value before record {shipment.first_seq} is not the one that is applied")
     batch = Batch([], [], last_seq, chain)
-    for group in read_groups(data, first_seq, previous_chain):
+    for group in shipment.groups:
         if group.last_seq == last_seq and group.chain != chain:
             raise JournalFork(f"record {last_seq} is applied with another content")
         if group.last_seq <= last_seq:
             continue
         if group.first_seq <= last_seq:
             raise JournalFork(f"record {last_seq} is applied as the end of a group, and is not one here")
-        _sort_out(group, batch)
+        batch.records += group.records
+        batch.unfit += group.unfit
+        batch.last_seq, batch.chain = group.last_seq, group.chain
     return batch
 
 
-def _sort_out(group: Group, batch: Batch) -> None:
+def _read(group: Group) -> ReadGroup:
+    records: list[Placed] = []
+    unfit: list[Unfit] = []
     for seq, data in enumerate(group.records, group.first_seq):
         try:
-            record = decode_record(data)
+            record = decode_posted(data)
         except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
-            batch.unfit.append(Unfit(seq, data, f"not a record: {error}"))
+            unfit.append(Unfit(seq, data, f"not a record: {error}"))
+            continue
+        if isinstance(record, ReserveMark):
             continue
         reason = _unfit(record)
         if reason is None:
-            batch.records.append(Placed(seq, record))
+            records.append(Placed(seq, record))
         else:
-            batch.unfit.append(Unfit(seq, data, reason))
-    batch.last_seq, batch.chain = group.last_seq, group.chain
+            unfit.append(Unfit(seq, data, reason))
+    return ReadGroup(group.first_seq, group.last_seq, group.chain, records, unfit)
 
 
-def _unfit(record: Record) -> str | None:
+def _unfit(record: Posted) -> str | None:
     if isinstance(record, Event):
         return misfit(record)
     if isinstance(record, Close) and not 0 <= record.attempt.cost_nanos <= MAX_NANOS:
@@ -94,15 +127,3 @@ def _unfit(record: Record) -> str | None:
     if isinstance(record, Return) and not 0 <= record.nanos <= MAX_NANOS:
         return "the returned amount is negative or too large"
     return None
-
-
-def set_aside(batch: Batch, bad: Callable[[Placed], str | None], encode: Callable[[Record], bytes]) -> None:
-    """Moves the records for which ``bad`` gives a reason to quarantine."""
-    kept = []
-    for placed in batch.records:
-        reason = bad(placed)
-        if reason is None:
-            kept.append(placed)
-        else:
-            batch.unfit.append(Unfit(placed.seq, encode(placed.record), reason))
-    batch.records = kept

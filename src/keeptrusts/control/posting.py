@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from keeptrusts.clock import NANOS_PER_MS, instant_at
 from keeptrusts.control.accounts import carry_on
 from keeptrusts.control.alerts import raise_alerts
 from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.event_rows import call_row
 from keeptrusts.control.journal_reading import Placed
-from keeptrusts.control.statement import Statement
+from keeptrusts.control.statement import RunningBalance, Statement
+from keeptrusts.control.turns import in_turns
 from keeptrusts.control.unheld import Spender, UnheldWays
 from keeptrusts.control.ways import entered_at, statement_wallets
 from keeptrusts.core.ledger.posting import (
@@ -25,13 +28,31 @@ from keeptrusts.core.ledger.posting import (
 from keeptrusts.core.ledger.records import Attempt, Close, Event
 from keeptrusts.core.ledger.standing import PeriodKey, leading, strictest
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod, further_scopes
+from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.store.contracts import Ledger
+
+CALLS_AT_ONCE = 32
 
 SHORT_MS = 10_000
 """How long after a refusal a node is told at once that money came back."""
 
 UNPROVEN = "its machine was restarted, and the last writes of its journal may be lost"
 """Why a recovery sends leases to suspense (decision 0007)."""
+
+
+class _Call(Struct, frozen=True):
+    """A call whose event is in the batch, and what of its cost no lease of this node held, in nano-USD."""
+
+    seq: int
+    event: Event
+    unheld: int
+
+
+class _Outside(Struct, frozen=True):
+    """Where a call spent that no lease held: the wallet periods of its way, and the statements that list it."""
+
+    lines: list[PeriodKey]
+    listed: list[RunningBalance]
 
 
 class Posting:
@@ -47,43 +68,58 @@ class Posting:
         self._lines: dict[str | None, list[PeriodKey]] = {}
         self._wallets: dict[str, Wallet] = {}
         self._unheld = UnheldWays(ledger, terms.alive | {terms.node_id})
+        self._calls: list[_Call] = []
+        self._outside: dict[str, _Outside] = {}
         self._periods: dict[PeriodKey, WalletPeriod] = {}
-        self._listed: dict[str | None, list[tuple[Wallet, WalletPeriod]]] = {}
-        self._paid_from: dict[str | None, str] = {}
+        self._listed: dict[str | None, list[RunningBalance]] = {}
         self._moved: dict[PeriodKey, PeriodMovement] = {}
         self._after: list[LeaseBook] = []
         self._tombstones: list[LeaseBook] = []
         self._freed: set[PeriodKey] = set()
-        self._events: list[tuple[Placed, str | None]] = []
         self._key_use: dict[str, int] = {}
         self._statement = Statement(terms.node_id, self._now_ns)
 
-    async def load(self, records: Iterable[Placed]) -> None:
-        """Everything that the records speak of: their leases, those leases' periods, and wallets spent from without one."""
-        records = list(records)
-        many = self._ledger.many
-        self._movements = lease_movements(placed.record for placed in records)
-        await self._load_leases(sorted(self._movements.keys() | _leases_of_events(records)))
-        wanted = {line for lines in self._lines.values() for line in lines}
+    async def load(self, records: Sequence[Placed]) -> None:
+        """Everything that the records speak of: their leases, those leases' periods, and wallets spent from without one.
+
+        The periods come last, since other nodes' batches wait for them from here on: rows of events, which need none of
+        their amounts, are made before.
+        """
+        events = [(placed.seq, placed.record) for placed in records if isinstance(placed.record, Event)]
+        self._movements = lease_movements([placed.record for placed in records])
+        paying = {a.lease_id for _, event in events for a in event.attempts if a.lease_id is not None}
+        await self._load_leases(sorted(self._movements.keys() | paying))
+        self._calls = [_Call(seq, event, self._unheld_nanos(event)) for seq, event in events]
         await self._unheld.load(
-            [
-                (_spender(placed.record), self._spent_at(placed.record))
-                for placed in records
-                if isinstance(placed.record, Event) and self._unheld_nanos(placed.record)
-            ],
-            beside=wanted,
+            [(_spender(call.event), self._spent_at(call.event)) for call in self._calls if call.unheld]
         )
-        wanted |= {line for way in self._unheld.ways for line in way.lines}
-        self._periods = await many.periods(sorted(wanted))
+        held = {line for lines in self._lines.values() for line in lines}
+        wanted = held.union(line for way in self._unheld.ways for line in way.lines)
+        await self._load_wallets({key.wallet_id for key in wanted})
+        async for some in in_turns(self._calls, CALLS_AT_ONCE):
+            await self._ledger.events.add_all([self._row(call) for call in some])
+        await self._unheld.open(beside=held)
+        self._periods = await self._ledger.many.periods(sorted(wanted))
         assert len(self._periods) == len(wanted), "a lease's periods exist, and so do those just opened"
+
+    async def _load_wallets(self, wallet_ids: set[str]) -> None:
         self._wallets = self._unheld.wallets
-        wallet_ids = {key.wallet_id for key in wanted}
-        self._wallets |= await many.wallets(sorted(wallet_ids - self._wallets.keys()))
+        self._wallets |= await self._ledger.many.wallets(sorted(wallet_ids - self._wallets.keys()))
         assert wallet_ids <= self._wallets.keys(), "a period's wallet exists"
         for held_id, lease in self._leases.items():
-            listed = self._listed[held_id] = self._listed_in(self._lines[held_id], lease.wallet_id)
-            if listed:
-                self._paid_from[held_id] = self._statement.period_key(*listed[0])
+            self._listed[held_id] = self._listed_in(self._lines[held_id], lease.wallet_id)
+
+    def _row(self, call: _Call) -> EventRow:
+        """The call's row; it names the period that its last paid attempt was paid from."""
+        period_key = None
+        for attempt in call.event.attempts:
+            if listed := self._listed.get(attempt.lease_id):
+                period_key = listed[0].period_key
+        if call.unheld:
+            outside = self._outside[call.event.call_id] = self._outside_of(call.event)
+            if period_key is None and outside.listed:
+                period_key = outside.listed[0].period_key
+        return call_row(call.event, self._terms.node_id, call.seq, period_key)
 
     async def _load_leases(self, lease_ids: Sequence[str]) -> None:
         found = await self._ledger.many.leases(lease_ids)
@@ -107,28 +143,41 @@ class Posting:
         """When the call took place; now at the latest, so that a node's fast clock opens no period that has not begun."""
         return instant_at(min(event.at_ns, self._now_ns))
 
-    def _listed_in(self, lines: Iterable[PeriodKey], entered_id: str) -> list[tuple[Wallet, WalletPeriod]]:
+    def _listed_in(self, lines: Iterable[PeriodKey], entered_id: str) -> list[RunningBalance]:
         """The statements that list a call on these lines: the wallet that it entered at first, each with its leading period."""
-        periods: dict[str, list[WalletPeriod]] = {}
+        periods: dict[str, list[PeriodKey]] = {}
         for line in lines:
-            periods.setdefault(line.wallet_id, []).append(self._periods[line])
+            periods.setdefault(line.wallet_id, []).append(line)
         found = statement_wallets((self._wallets[wallet_id] for wallet_id in periods), entered_id)
         found.sort(key=lambda wallet: wallet.wallet_id != entered_id)
-        return [(wallet, leading(periods[wallet.wallet_id])) for wallet in found]
+        return [self._statement.balance_of(wallet, leading(periods[wallet.wallet_id])) for wallet in found]
+
+    def _outside_of(self, event: Event) -> _Outside:
+        way = self._unheld.at(_spender(event), self._spent_at(event))
+        assert way is not None, "it was loaded"
+        entered = entered_at([a.wallet for a in way.accounts if a.periods])
+        return _Outside(way.lines, self._listed_in(way.lines, "" if entered is None else entered.wallet_id))
 
     def _unheld_nanos(self, event: Event) -> int:
         """What the call cost outside of any lease that this node holds."""
-        return sum([a.cost_nanos for a in event.attempts if a.lease_id not in self._leases])
+        nanos = 0
+        for attempt in event.attempts:
+            if attempt.lease_id not in self._leases:
+                nanos += attempt.cost_nanos
+        return nanos
 
     def work_out(self, records: Iterable[Placed]) -> None:
         """Decides everything, from what was loaded, in the journal's order."""
+        self._statement.begin(self._periods)
+        calls = iter(self._calls)
         for placed in records:
             record = placed.record
-            if isinstance(record, Close | Event):
+            if isinstance(record, Event):
                 for attempt in settled_attempts(record):
                     self._settle(record.call_id, attempt)
-            if isinstance(record, Event):
-                self._record_event(placed, record)
+                self._record_event(next(calls))
+            elif isinstance(record, Close):
+                self._settle(record.call_id, record.attempt)
         for lease_id, movement in sorted(self._movements.items()):
             if lease_id in self._leases:
                 after, movement_of_periods = move_lease(self._leases[lease_id], movement)
@@ -141,27 +190,19 @@ class Posting:
                         self._freed.add(line)
 
     def _settle(self, call_id: str, attempt: Attempt) -> None:
-        for wallet, period in self._listed.get(attempt.lease_id, ()):
-            self._statement.settle(wallet, period, call_id, attempt)
+        for balance in self._listed.get(attempt.lease_id, ()):
+            self._statement.settle(balance, call_id, attempt)
 
-    def _record_event(self, placed: Placed, event: Event) -> None:
-        if event.key_id is not None:
-            self._key_use[event.key_id] = max(event.at_ns, self._key_use.get(event.key_id, 0))
-        period_key = None
-        for attempt in event.attempts:
-            period_key = self._paid_from.get(attempt.lease_id, period_key)
-        unheld = self._unheld_nanos(event)
-        way = self._unheld.at(_spender(event), self._spent_at(event)) if unheld else None
-        if way is not None and way.lines:
-            for line in way.lines:
-                self._move(line, PeriodMovement(unleased=unheld))
-            entered = entered_at([a.wallet for a in way.accounts if a.periods])
-            listed = self._listed_in(way.lines, "" if entered is None else entered.wallet_id)
-            for wallet, period in listed:
-                self._statement.spend(wallet, period, event.call_id, unheld)
-            if listed and period_key is None:
-                period_key = self._statement.period_key(*listed[0])
-        self._events.append((placed, period_key))
+    def _record_event(self, call: _Call) -> None:
+        event = call.event
+        if event.key_id is not None and event.at_ns > self._key_use.get(event.key_id, -1):
+            self._key_use[event.key_id] = event.at_ns
+        if call.unheld:
+            outside = self._outside[event.call_id]
+            for line in outside.lines:
+                self._move(line, PeriodMovement(unleased=call.unheld))
+            for balance in outside.listed:
+                self._statement.spend(balance, event.call_id, call.unheld)
 
     def _move(self, key: PeriodKey, by: PeriodMovement) -> None:
         was = self._moved.get(key)
@@ -170,10 +211,6 @@ class Posting:
     async def write(self) -> None:
         """Writes what was decided; wallet periods in their one order, so that two batches never wait for each other."""
         ledger = self._ledger
-        node_id = self._terms.node_id
-        await ledger.events.add_all(
-            [call_row(p.record, node_id, p.seq, key) for p, key in self._events if isinstance(p.record, Event)]
-        )
         await ledger.many.update_leases(self._after)
         for tombstone in self._tombstones:
             await ledger.leases.add(tombstone, [], self._now_ns // NANOS_PER_MS)
@@ -210,12 +247,6 @@ class Posting:
                 await self._ledger.wallets.set_short(wallet_id, 0)
                 version = await self._ledger.wallets.next_version(wallet_id)
                 await self._ledger.changes.add("wallet", wallet_id, version, recall=False)
-
-
-def _leases_of_events(records: Iterable[Placed]) -> set[str]:
-    """The leases that paid for all attempts of the events: of earlier attempts the ends may have come in earlier batches."""
-    events = (placed.record for placed in records if isinstance(placed.record, Event))
-    return {a.lease_id for event in events for a in event.attempts if a.lease_id is not None}
 
 
 def _spender(event: Event) -> Spender:

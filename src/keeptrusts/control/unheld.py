@@ -14,7 +14,7 @@ Spender = tuple[str | None, tuple[str, ...]]
 
 
 class UnheldWays:
-    """``load`` first; ``at`` then finds the way of every call that was named."""
+    """``load`` first; ``at`` then finds the way of every call that was named. What it leads over exists after ``open``."""
 
     def __init__(self, ledger: Ledger, live_nodes: frozenset[str]) -> None:
         self._ledger = ledger
@@ -22,6 +22,7 @@ class UnheldWays:
         self._spenders: dict[Spender, list[Wallet]] = {}
         self._accounts: dict[str, list[Accounts]] = {}
         self._ways: dict[Spender, list[Way]] = {}
+        self._unopened: list[tuple[Accounts, datetime]] = []
 
     @property
     def wallets(self) -> dict[str, Wallet]:
@@ -33,17 +34,28 @@ class UnheldWays:
         """All ways."""
         return [way for ways in self._ways.values() for way in ways]
 
-    async def load(self, calls: Sequence[tuple[Spender, datetime]], beside: Iterable[PeriodKey]) -> None:
-        """Finds the ways of these calls, and opens their accounts. ``beside`` are periods that the batch touches as well:
-        all are kept from other writers in their one order."""
+    async def load(self, calls: Sequence[tuple[Spender, datetime]]) -> None:
+        """Finds the ways of these calls."""
         if not calls:
             return
         await self._load_wallets({spender for spender, _ in calls})
-        await self._load_accounts(calls, beside)
+        await self._load_accounts(calls)
         for spender, at in calls:
             if self.at(spender, at) is None:
                 accounts = [self._accounts_at(wallet, at) for wallet in self._spenders[spender]]
                 self._ways.setdefault(spender, []).append(Way(tuple(accounts)))
+
+    async def open(self, beside: Iterable[PeriodKey]) -> None:
+        """Opens the ways' accounts that nobody used yet. ``beside`` are periods that the batch touches as well: all are kept
+        from other writers in their one order."""
+        if not self._unopened:
+            return
+        keys = {key_of(period) for accounts, _ in self._unopened for period in accounts.periods}
+        stored = await self._ledger.many.periods(sorted(keys.union(beside)))
+        for accounts, at in self._unopened:
+            # Only which periods there are is taken from here: their amounts are read when all of them are there.
+            if any(key_of(period) not in stored for period in accounts.periods):
+                await open_accounts(self._ledger, accounts.wallet, at, self._live)
 
     def at(self, spender: Spender, instant: datetime) -> Way | None:
         """The way of a call; None for one that was not named."""
@@ -58,24 +70,17 @@ class UnheldWays:
         for spender in spenders:
             self._spenders[spender] = climb([named[name] for name in names[spender] if name in named], known)
 
-    async def _load_accounts(self, calls: Iterable[tuple[Spender, datetime]], beside: Iterable[PeriodKey]) -> None:
+    async def _load_accounts(self, calls: Iterable[tuple[Spender, datetime]]) -> None:
         wallet_ids = sorted(self.wallets)
         budgets = await self._ledger.many.budgets(wallet_ids)
         caps = await self._ledger.many.caps(wallet_ids)
-        wanted: list[tuple[Accounts, datetime]] = []
         for spender, at in calls:
             for wallet in self._spenders[spender]:
-                opened = self._accounts.setdefault(wallet.wallet_id, [])
-                if not any(accounts.covers(at) for accounts in opened):
-                    known = budgets.get(wallet.wallet_id, {}), caps.get(wallet.wallet_id, ())
-                    opened.append(accounts_of(wallet, *known, at, self._live))
-                    wanted.append((opened[-1], at))
-        keys = {key_of(period) for accounts, _ in wanted for period in accounts.periods}
-        stored = await self._ledger.many.periods(sorted(keys.union(beside)))
-        for accounts, at in wanted:
-            # Only which periods there are is taken from here: their amounts are read when all of them are there.
-            if any(key_of(period) not in stored for period in accounts.periods):
-                await open_accounts(self._ledger, accounts.wallet, at, self._live)
+                known = self._accounts.setdefault(wallet.wallet_id, [])
+                if not any(accounts.covers(at) for accounts in known):
+                    standing = budgets.get(wallet.wallet_id, {}), caps.get(wallet.wallet_id, ())
+                    known.append(accounts_of(wallet, *standing, at, self._live))
+                    self._unopened.append((known[-1], at))
 
     def _accounts_at(self, wallet: Wallet, at: datetime) -> Accounts:
         return next(accounts for accounts in self._accounts[wallet.wallet_id] if accounts.covers(at))

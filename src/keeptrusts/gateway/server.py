@@ -1,7 +1,6 @@
 """The gateway's process: binds its port, starts the node, serves until it is told to stop, and leaves in good order."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from keeptrusts.collector import calm_collector
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.acceptor import Place
 from keeptrusts.gateway.draining import GatewayServer
@@ -70,13 +70,6 @@ def announce(rulebook: Rulebook) -> None:
             log.info("Target %s is simulated: no provider is called, and the answers mean nothing.", target.id)
 
 
-def _calm_collector() -> None:
-    # What lives now lives to the end, and calls make few cycles: look for garbage seldom, and not among the living.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
 async def serve(options: GatewayOptions) -> None:
     """Runs the gateway until SIGINT or SIGTERM, then drains it; a second signal cuts that short.
 
@@ -104,7 +97,7 @@ async def serve(options: GatewayOptions) -> None:
     sweeping = loop.create_task(server.close_idle())
     try:
         await node.start()
-        _calm_collector()
+        calm_collector()
         server.accept()
         if node.ready:
             log.info("Gateway ready")

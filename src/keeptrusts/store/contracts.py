@@ -40,10 +40,12 @@ class Connection(Protocol):
     """SQL with ``$1`` placeholders, one statement a call. Inside a transaction unless it came from ``Database.read``.
 
     ``for_update`` ends a SELECT whose rows decide what the transaction writes: it keeps other writers from them until the
-    commit, where the engine has more than one.
+    commit, where the engine has more than one. ``listed`` stands after FROM: the texts of the JSON array ``$2``, a row each
+    whose column is ``value``.
     """
 
     for_update: str
+    listed: str
 
     async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""

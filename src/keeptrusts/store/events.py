@@ -16,7 +16,8 @@ from keeptrusts.store.contracts import DEFAULT_ORG, Connection
 from keeptrusts.store.numbered import NumberedRows
 from keeptrusts.store.selecting import where_of
 
-KNOWN_CHUNK = 512
+encode = msgspec.json.Encoder().encode
+
 NAMES = ", ".join(COLUMNS)
 
 INPUT = "(input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens)"
@@ -51,20 +52,15 @@ class SqlEvents:
     async def known(self, event_ids: Sequence[str]) -> set[str]:
         """See contracts.Events."""
         await self.write_new()
-        found: set[str] = set()
-        for start in range(0, len(event_ids), KNOWN_CHUNK):
-            chunk = _filled(event_ids[start : start + KNOWN_CHUNK])
-            places = ", ".join(f"(CAST(${place} AS TEXT))" for place in range(2, len(chunk) + 2))
-            # A subquery that counts is asked once per id, by the key: a planner without statistics reads the table for an IN.
-            rows = await self._sql.fetch(
-                f"""
-                SELECT column1 FROM (VALUES {places}) AS asked
-                WHERE (SELECT COUNT(*) FROM event WHERE org_id = $1 AND event_id = column1) > 0""",
-                self._org,
-                *chunk,
-            )
-            found.update(row[0] for row in rows)
-        return found
+        # A subquery that counts is asked once per id, by the key: a planner without statistics reads the table for an IN.
+        rows = await self._sql.fetch(
+            f"""
+            SELECT value FROM {self._sql.listed}
+            WHERE (SELECT COUNT(*) FROM event WHERE org_id = $1 AND event_id = value) > 0""",
+            self._org,
+            encode(event_ids).decode(),
+        )
+        return {row[0] for row in rows}
 
     async def add_all(self, rows: Sequence[EventRow]) -> None:
         """See contracts.Events."""
@@ -128,11 +124,6 @@ class SqlEvents:
             *where.args,
         )
         return [GroupRate(group, *map(int, numbers)) for group, *numbers in rows]
-
-
-def _filled(ids: Sequence[str]) -> Sequence[str]:
-    """The ids, the last one repeated up to a power of two: an engine that keeps prepared statements has ten to keep."""
-    return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]
 
 
 def _row(columns: list[Any]) -> EventRow:

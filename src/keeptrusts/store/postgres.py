@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
+import msgspec
 from asyncpg.connect_utils import SessionAttribute
 
 from keeptrusts.store.contracts import OutcomeUnknown, StoreAway
@@ -38,6 +40,11 @@ UNREADABLE = (
 )
 UNKNOWN = "the ledger's PostgreSQL was lost while it was told to commit: whether it did is unknown"
 
+JSON_TEXTS = frozenset({"attempts", "policy_actions", "details"})
+"""Columns of JSON, in which a NUL is an escape."""
+
+encode = msgspec.json.Encoder().encode
+
 Raw: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
@@ -48,6 +55,8 @@ class DatabaseUrlInvalid(Exception):
 
 class Session:
     """One transaction on one connection; satisfies contracts.Connection."""
+
+    listed = "json_array_elements_text(CAST($2 AS JSON)) AS listed (value)"
 
     def __init__(self, raw: Raw, for_update: str) -> None:
         self._raw = raw
@@ -80,7 +89,7 @@ class Session:
         """See Connection."""
         if rows:
             with as_store_errors():
-                await self._raw.copy_records_to_table(table, records=all_storable(rows), columns=list(columns))
+                await self._raw.copy_records_to_table(table, records=all_storable(columns, rows), columns=list(columns))
 
     async def numbers(self, table: str, count: int) -> Sequence[int | None]:
         """See Connection. Whoever takes numbers keeps the others waiting until its commit."""
@@ -195,10 +204,10 @@ def storable(row: Sequence[Any]) -> Sequence[Any]:
     return row
 
 
-def all_storable(rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-    """The same for many rows, looked through at once: hardly ever does one hold a NUL."""
-    texts = [value for row in rows for value in row if type(value) is str]
-    return [storable(row) for row in rows] if "\0" in "".join(texts) else rows
+def all_storable(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """The same for many rows, looked through at once: hardly ever does one hold a NUL, which JSON writes with a backslash."""
+    suspects = itemgetter(*[place for place, name in enumerate(columns) if name not in JSON_TEXTS])
+    return [storable(row) for row in rows] if b"\\" in encode([*map(suspects, rows)]) else rows
 
 
 async def _nothing_to_reset(_connection: object) -> None:

@@ -43,6 +43,7 @@ class Lane:
     """A connection and the only thread that uses it: what is run in it runs in order, one at a time."""
 
     for_update = ""  # the one writer has nobody to keep out
+    listed = "json_each($2)"
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)

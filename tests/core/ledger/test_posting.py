@@ -109,4 +109,3 @@ def test_an_event_settles_only_the_attempts_that_had_no_record_of_their_own() ->
     tries = tuple(attempt("lse_1", n, number=n) for n in (1, 2, 3))
     assert settled_attempts(event("evt_1", tries)) == tries[2:]
     assert settled_attempts(event("evt_1", tries, settles=0)) == ()
-    assert settled_attempts(Return("lse_1", 1)) == ()

@@ -13,6 +13,7 @@ from typing import Any
 from keeptrusts.clock import SystemClock
 from keeptrusts.control.context import Tools
 from keeptrusts.control.journal_reading import JournalGap
+from keeptrusts.control.opening import open_control
 from keeptrusts.core.ledger.journal_format import GENESIS, read_groups
 from keeptrusts.core.ledger.records import CloseLease, Event, Record, Reserve, decode_record
 from keeptrusts.core.link import Registration
@@ -81,10 +82,10 @@ async def _prefixes(
     for number, end in enumerate(ends):
         root = directory / f"adopted-{number}"
         _journal(root / node_id, data[:end])
-        async with ledger(ground.engine, root) as store:
+        async with open_control(directory / f"ledger-{number}", "the-admin-token") as control:
+            store = control.store
             wallet = await fund(store, team, monthly=budget)
-            tools = Tools(SystemClock())
-            await adopt_journals(root, REGISTRATION, lambda: LocalLink(store, tools), SystemClock().unix_ns)  # noqa: B023
+            await adopt_journals(root, REGISTRATION, lambda: LocalLink(control), SystemClock().unix_ns)
             records = _records(data[:end])
             sent = {record.request_id for record in records if isinstance(record, Reserve)}
             told = {record.request_id for record in records if isinstance(record, Event)}

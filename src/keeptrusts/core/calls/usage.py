@@ -14,7 +14,7 @@ class UsageSource(StrEnum):
     NONE = "none"
 
 
-class Usage(Struct, frozen=True, array_like=True):
+class Usage(Struct, frozen=True, array_like=True, gc=False):
     """Tokens of one attempt. ``input`` is uncached input; ``reasoning`` is the part of ``output`` that was not shown."""
 
     input: int = 0

@@ -14,7 +14,7 @@ DIMENSIONS = (
 """Dimensions that ``attribution.required`` may name, in the order in which errors list them."""
 
 
-class Attribution(Struct, frozen=True, array_like=True):
+class Attribution(Struct, frozen=True, array_like=True, gc=False):
     """One value per dimension; None where the credential binds none. ``team`` is a team id."""
 
     team: str | None = None

@@ -7,7 +7,7 @@ from msgspec import Struct
 EntryType = Literal["allocate", "credit", "transfer", "reclaim", "settle", "void", "adjust"]
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One line, in nano-USD; never changed once written.
 
     ``amount`` by type: ``allocate`` the period's new budget, ``credit``, ``transfer`` and ``reclaim`` what was added to it

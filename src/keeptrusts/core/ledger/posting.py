@@ -1,11 +1,12 @@
 """What a batch of journal records does to wallets and leases: pure sums, so that every store applies them alike."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
-from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Event, Record, Return
+from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Event, Posted, Record, Return
 from keeptrusts.core.ledger.wallet import WalletPeriod
 
 
@@ -91,30 +92,30 @@ def moved(period: WalletPeriod, by: PeriodMovement) -> WalletPeriod:
     )
 
 
-def settled_attempts(record: Record) -> tuple[Attempt, ...]:
-    """The attempts whose hold this record turns into a cost."""
-    if isinstance(record, Close):
-        return (record.attempt,)
-    if isinstance(record, Event) and record.settles:
-        return record.attempts[-record.settles :]
-    return ()
+def settled_attempts(event: Event) -> tuple[Attempt, ...]:
+    """The attempts whose hold this event turns into a cost: those before had a Close of their own."""
+    return event.attempts[-event.settles :] if event.settles else ()
 
 
-def lease_movements(records: Iterable[Record]) -> dict[str, LeaseMovement]:
+def lease_movements(records: Iterable[Record | Posted]) -> dict[str, LeaseMovement]:
     """The sum of what ``records`` do to each lease, by lease id."""
-    movements: dict[str, LeaseMovement] = {}
+    movements: defaultdict[str, LeaseMovement] = defaultdict(LeaseMovement)
     for record in records:
-        for attempt in settled_attempts(record):
-            if attempt.lease_id is not None:
-                movements.setdefault(attempt.lease_id, LeaseMovement()).settled += attempt.cost_nanos
-        if isinstance(record, Return):
-            movements.setdefault(record.lease_id, LeaseMovement()).returned += record.nanos
+        if isinstance(record, Event):
+            for attempt in settled_attempts(record):
+                if attempt.lease_id is not None:
+                    movements[attempt.lease_id].settled += attempt.cost_nanos
+        elif isinstance(record, Close):
+            if record.attempt.lease_id is not None:
+                movements[record.attempt.lease_id].settled += record.attempt.cost_nanos
+        elif isinstance(record, Return):
+            movements[record.lease_id].returned += record.nanos
         elif isinstance(record, CloseLease):
-            movement = movements.setdefault(record.lease_id, LeaseMovement())
+            movement = movements[record.lease_id]
             movement.closed = True
             movement.suspended = movement.suspended or record.to_suspense
             movement.team_id = record.team_id
-    return movements
+    return dict(movements)
 
 
 def move_lease(lease: LeaseBook, movement: LeaseMovement) -> tuple[LeaseBook, PeriodMovement]:

@@ -34,7 +34,7 @@ class LeaseIntent(Struct, frozen=True, array_like=True, tag="intent"):
     team_id: str
 
 
-class Granted(Struct, frozen=True, array_like=True, tag="granted"):
+class Granted(Struct, frozen=True, array_like=True, tag="granted", gc=False):
     """The store granted ``nanos`` to a lease: written before any of it is spent, so that a store which lost the grant (an
     older backup, a failover) can make it again. ``also`` are the budgets beside the team's, as in GrantRequest."""
 
@@ -46,7 +46,7 @@ class Granted(Struct, frozen=True, array_like=True, tag="granted"):
     at_ns: int
 
 
-class Reserve(Struct, frozen=True, array_like=True, tag="reserve"):
+class Reserve(Struct, frozen=True, array_like=True, tag="reserve", gc=False):
     """An attempt is about to be sent: everything that recovery needs to write its ledger row without its node.
 
     ``lease_id`` is None when no wallet is enforced; ``hold_nanos`` is then only the bound of the cost, held nowhere. ``at_ns`` is Unix time of the reserve.
@@ -68,7 +68,7 @@ class Reserve(Struct, frozen=True, array_like=True, tag="reserve"):
     request_id: str
 
 
-class Attempt(Struct, frozen=True, array_like=True):
+class Attempt(Struct, frozen=True, array_like=True, gc=False):
     """One try at one target, as the event keeps it."""
 
     number: int
@@ -86,14 +86,14 @@ class Attempt(Struct, frozen=True, array_like=True):
     price_version: str | None = None
 
 
-class Close(Struct, frozen=True, array_like=True, tag="close"):
+class Close(Struct, frozen=True, array_like=True, tag="close", gc=False):
     """An attempt that was followed by another one ended: its hold turned into its cost (0 for a void one)."""
 
     call_id: str
     attempt: Attempt
 
 
-class Event(Struct, frozen=True, array_like=True, tag="event"):
+class Event(Struct, frozen=True, array_like=True, tag="event", gc=False):
     """A call ended: the one ledger row. ``attempts`` ends with the attempt that this record itself settles, if any did.
 
     ``settles`` is how many of the last attempts this record closes (0 when nothing was sent, else 1): the earlier ones
@@ -152,5 +152,15 @@ class End(Struct, frozen=True, array_like=True, tag="end"):
 
 Record = Boot | LeaseIntent | Granted | Reserve | Close | Event | Return | CloseLease | End
 
+
+class ReserveMark(Struct, frozen=True, array_like=True, tag="reserve", gc=False):
+    """A Reserve as the store reads it: it moves nothing there, so that its other fields are passed over unread."""
+
+    call_id: str
+
+
+Posted = Boot | LeaseIntent | Granted | ReserveMark | Close | Event | Return | CloseLease | End
+
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
+decode_posted = msgspec.msgpack.Decoder(Posted).decode

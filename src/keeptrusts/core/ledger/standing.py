@@ -1,7 +1,8 @@
 """Standing budgets: what people set for this and later periods, and the accounts that they open when a period is first used."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ LEADING: tuple[PeriodKind, ...] = ("monthly", "quarterly", "yearly", "weekly", "
 """Which of several periods a wallet is spoken of by when nobody names one, first match first."""
 
 
-class PeriodKey(Struct, frozen=True, order=True):
+class PeriodKey(Struct, frozen=True, order=True, gc=False):
     """Names one wallet period; sorts in the one order in which transactions touch them."""
 
     wallet_id: str
@@ -31,6 +32,9 @@ class Cap(Struct, frozen=True):
     hard_nanos: int
     soft_nanos: int | None = None
     escalates: bool = False
+
+
+AnyPeriod = TypeVar("AnyPeriod", PeriodKey, WalletPeriod)
 
 
 def key_of(period: WalletPeriod) -> PeriodKey:
@@ -84,6 +88,6 @@ def strictest(caps: Iterable[Cap]) -> dict[PeriodKind, Cap]:
     return lowest
 
 
-def leading(periods: list[WalletPeriod]) -> WalletPeriod:
+def leading(periods: Sequence[AnyPeriod]) -> AnyPeriod:
     """The period that a wallet is spoken of by: the month if there is one."""
     return min(periods, key=lambda p: LEADING.index(p.kind))

@@ -7,7 +7,7 @@ from msgspec import Struct
 EventType = Literal["call", "budget_alert"]
 
 
-class EventRow(Struct, frozen=True):
+class EventRow(Struct, frozen=True, gc=False):
     """The columns in their order. Tokens are in disjoint buckets; ``cost_nanos`` None: nothing was sent.
 
     ``policy_actions``, ``attempts`` and ``details`` are JSON texts. ``at_ns`` is when the call's money was reserved.

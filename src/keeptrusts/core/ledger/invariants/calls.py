@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.ledger.attempt_row import AttemptRow, decode_attempts
 from keeptrusts.core.ledger.invariants.findings import Finding, Number
 from keeptrusts.core.pricing.price import Price, cost_nanos
 
@@ -14,35 +15,6 @@ FILE_PRICE = "file:"
 """How versions of prices begin that stand in a gateway's policy file; the store does not have them."""
 
 EVIDENCE = frozenset({"provider", "counted", "worst_case"})
-
-
-class UsageRow(Struct, frozen=True):
-    """Tokens by bucket, as an event's attempts spell them."""
-
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    output: int = 0
-    reasoning: int = 0
-
-    @property
-    def usage(self) -> Usage:
-        """The same as the pricing function takes it."""
-        return Usage(self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.output, self.reasoning)
-
-
-class AttemptRow(Struct, frozen=True):
-    """One attempt, as its event keeps it."""
-
-    number: int
-    outcome: str
-    hold_nanos: int
-    cost_nanos: int
-    usage: UsageRow
-    usage_source: str
-    lease_id: str | None = None
-    price_version: str | None = None
 
 
 class CallRow(Struct, frozen=True):
@@ -70,9 +42,6 @@ class Known(Struct, frozen=True):
 
     prices: Mapping[str, Price]
     leases: Mapping[str, tuple[str, int]]
-
-
-decode_attempts = msgspec.json.Decoder(tuple[AttemptRow, ...]).decode
 
 
 def read_call(columns: Iterable[Any]) -> CallRow:

@@ -1,0 +1,74 @@
+"""The attempts of a call as its ledger row keeps them: a JSON text, so that a reader needs no key to what stands where."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.ledger.records import Attempt
+
+encode = msgspec.json.Encoder().encode
+
+
+class UsageRow(Struct, frozen=True, gc=False):
+    """Tokens by bucket. See core/calls/usage.py."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The same as the pricing function takes it."""
+        return Usage(self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.output, self.reasoning)
+
+
+class AttemptRow(Struct, frozen=True, gc=False):
+    """One attempt. See core/ledger/records.py."""
+
+    number: int
+    target: str
+    provider: str
+    model: str
+    outcome: str
+    hold_nanos: int
+    cost_nanos: int
+    status: int | None
+    reason: str | None
+    lease_id: str | None
+    usage: UsageRow
+    usage_source: str
+    price_version: str | None
+
+
+decode_attempts = msgspec.json.Decoder(tuple[AttemptRow, ...]).decode
+"""Raises msgspec.DecodeError or msgspec.ValidationError for a text that is not one of attempts."""
+
+
+def attempts_text(attempts: Sequence[Attempt]) -> str:
+    """The attempts as a row keeps them."""
+    return encode([_row(attempt) for attempt in attempts]).decode() if attempts else "[]"
+
+
+def _row(attempt: Attempt) -> AttemptRow:
+    usage = attempt.usage
+    # By position, as for the row of the call: this is done for every call that there is.
+    return AttemptRow(
+        attempt.number,
+        attempt.target,
+        attempt.provider,
+        attempt.model,
+        attempt.outcome,
+        attempt.hold_nanos,
+        attempt.cost_nanos,
+        attempt.status,
+        attempt.reason,
+        attempt.lease_id,
+        UsageRow(usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.output, usage.reasoning),
+        attempt.usage_source,
+        attempt.price_version,
+    )
