@@ -25,6 +25,7 @@ from keeptrusts.core.periods import period_at
 from tests.control.tiny_ledger import Account, TinyLedger
 from tests.hand_clock import HandClock
 from tests.ledger_node import LedgerNode
+from tests.store.real_postgres import ledger_database
 
 ADMIN = Actor("admin", "admin")
 DEPARTMENT, PROJECT = "department:eng", "project:search"
@@ -47,7 +48,7 @@ teams, nodes, numbers = st.sampled_from(TEAMS), st.sampled_from(NODES), st.integ
 
 
 class Ledger(RuleBasedStateMachine):
-    """The control plane on SQLite, two nodes of it, and the model."""
+    """The control plane, two nodes of it, and the model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,9 +66,13 @@ class Ledger(RuleBasedStateMachine):
 
         return self.runner.run(wait())
 
+    def database_url(self) -> str | None:
+        """Of the ledger's database; None: it is in the directory."""
+        return None
+
     @initialize()
     def begin(self) -> None:
-        opening = open_control(Path(self.directory.name), "token", self.clock)
+        opening = open_control(Path(self.directory.name), "token", self.clock, self.database_url())
         self.control = self.do(self.stack.enter_async_context(opening))
         self.nodes = {name: LedgerNode(self.control.store, self.control.tools, name) for name in NODES}
         for name, amount in ((DEPARTMENT, 2_000), ("team:team_a", 900), ("team:team_b", 800), (PROJECT, 1_000)):
@@ -225,3 +230,14 @@ Ledger.TestCase.settings = settings(
     max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLedger = Ledger.TestCase
+
+
+class LedgerOnPostgres(Ledger):
+    """The same on PostgreSQL."""
+
+    def database_url(self) -> str | None:
+        return self.do(self.stack.enter_async_context(ledger_database()))
+
+
+LedgerOnPostgres.TestCase.settings = settings(Ledger.TestCase.settings, max_examples=10)
+TestLedgerOnPostgres = LedgerOnPostgres.TestCase

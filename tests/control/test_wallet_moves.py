@@ -86,6 +86,19 @@ async def test_a_credit_is_for_this_period_alone(control: Control) -> None:
     assert (await give(control, "team", "team_a", 100)).period.budget == 100, "allocate sets, it does not add"
 
 
+async def test_a_credit_calls_back_what_a_fallback_took_from_the_parent(control: Control) -> None:
+    """A lease that passes an empty wallet by grows on the parent's money as long as it lives: it ends, and the next one
+    is paid by the wallet again."""
+    await give(control, "department", "eng", 1_000)
+    await give(control, "team", "team_a", 100, parent="department:eng", fallback="parent")
+    await give(control, "team", "team_b", 100, parent="department:eng")
+    for team, called_back in (("team_a", True), ("team_b", False)):
+        before = await changes(control)
+        await wallet_moves.credit(control, ADMIN, team, 50, "monthly", None)
+        async with control.store.read() as books:
+            assert [change.recall for change in await books.changes.after(before, 10)] == [called_back]
+
+
 async def test_a_credit_needs_room_in_the_parent(control: Control) -> None:
     await give(control, "department", "eng", 100)
     await give(control, "team", "team_a", 80, parent="department:eng")

@@ -187,9 +187,13 @@ def entry(
 
 
 async def tell_nodes(books: Books, wallet: Wallet, *, recall: bool) -> None:
-    """Lets nodes hear that the wallet changed; ``recall``: what they have at hand of it comes back."""
+    """Lets nodes hear that the wallet changed; ``recall``: what they have at hand of it comes back.
+
+    Of a wallet that falls back on its parent it always does: a lease that passed the wallet by goes on with the parent's
+    money as long as it lives.
+    """
     version = await books.wallets.next_version(wallet.wallet_id)
-    await books.changes.add("wallet", wallet.wallet_id, version, recall)
+    await books.changes.add("wallet", wallet.wallet_id, version, recall or wallet.fallback == "parent")
 
 
 async def alert(control: Control, books: Books, period: WalletPeriod, accounts: Accounts) -> None:
