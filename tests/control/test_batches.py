@@ -9,7 +9,7 @@ from keeptrusts.control.context import Tools
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.ledger.journal_format import GENESIS, DamagedJournal, encode_group
-from keeptrusts.core.ledger.records import Boot, Close, CloseLease, Return, encode_record
+from keeptrusts.core.ledger.records import Boot, Close, CloseLease, Granted, Return, encode_record
 from keeptrusts.core.ledger.standing import Cap, key_of
 from keeptrusts.store.contracts import LedgerStore
 from tests.control.funds import account, fund, set_budget
@@ -158,9 +158,10 @@ async def test_a_record_that_cannot_be_read_is_kept_whole_and_the_rest_is_applie
     node = LedgerNode(store, tools)
     await node.ask("lse_1", need=100)
     later = msgspec.msgpack.encode(["of a later release", 1])
-    node.write(b"\xc1 not msgpack", later, event("evt_1", (attempt("lse_1", 10),)))
-    assert await node.ship() == 3
-    assert [seq for seq, _ in await quarantined(store)] == [1, 2]
+    not_utf8 = b"\x93\xa6return\xa1\xff\x05"
+    node.write(b"\xc1 not msgpack", later, not_utf8, event("evt_1", (attempt("lse_1", 10),)))
+    assert await node.ship() == 4
+    assert [seq for seq, _ in await quarantined(store)] == [1, 2, 3]
     assert await known(store, "evt_1") == {"evt_1"}
 
 
@@ -173,6 +174,12 @@ async def test_a_record_that_cannot_be_read_is_kept_whole_and_the_rest_is_applie
         event("evt_x", at_ns=2**64 - 1),
         event(""),
         event("evt_\0"),
+        event("e" * 3_000),
+        event("evt_x", key_id="k" * 3_000),
+        Close("evt_x", attempt("lse_1", 0, hold=-5, outcome="void")),
+        Close("evt_x", attempt("lse_1", 0, hold=2**63, outcome="void")),
+        CloseLease("lse_\0", "team_a"),
+        Granted("grt_\0", "lse_1", 5, "team_a", (), 1),
         Close("evt_x", attempt("lse_1", -5)),
         Return("lse_1", -5),
     ],

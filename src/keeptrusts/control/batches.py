@@ -47,6 +47,8 @@ async def apply_batch(
 async def _set_doubles_aside(ledger: Ledger, batch: Batch) -> None:
     """One event per call: a second one is kept whole in quarantine, and moves no money."""
     call_ids = [placed.record.call_id for placed in batch.records if isinstance(placed.record, Event)]
+    if not call_ids:
+        return
     seen = await ledger.events.known(call_ids)
     if not seen and len(set(call_ids)) == len(call_ids):
         return

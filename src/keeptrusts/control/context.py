@@ -1,10 +1,12 @@
 """What every operation of the control plane works with, and who asks for it."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from keeptrusts.clock import NANOS_PER_MS, Clock, instant_at
@@ -19,6 +21,7 @@ from keeptrusts.store.grant_tally import GrantTally
 from keeptrusts.store.seal import Seal
 
 ID_BYTES = 10
+SHIPMENTS_AT_ONCE = 4
 
 Draw = Callable[[int], bytes]
 """Gives that many bytes from a cryptographic source."""
@@ -74,6 +77,9 @@ class Control(Struct):
     """None where several processes share the store."""
     registrations: dict[str, Registration]
     """Nodes that spoke lately, by id: a registration never changes once it is made."""
+
+    shipments: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(SHIPMENTS_AT_ONCE))
+    """Whoever ships a piece of a journal waits here with its bytes: taken apart they take several times as much room."""
 
     strict_teams: bool = False
     """Whether only teams that somebody has entered can be given money or keys."""

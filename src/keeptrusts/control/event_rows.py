@@ -7,6 +7,9 @@ from keeptrusts.core.ledger.records import Event
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.money import MAX_NANOS
 
+MAX_ID = 512
+"""Ours are far shorter; a key of an index must not be much longer."""
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -60,9 +63,9 @@ def call_row(event: Event, node_id: str, journal_seq: int, period_key: str | Non
 
 
 def misfit(event: Event) -> str | None:
-    """Why the ledger can't hold this event, None when it can: negative or too large a number, or no proper id."""
-    if not event.call_id or "\0" in event.call_id:
-        return "the event has no call id, or one with a NUL"
+    """Why the ledger can't hold this event, None when it can: negative or too large a number, or an id that is none."""
+    if not event.call_id:
+        return "the event has no call id"
     usage = event.usage
     numbers = (
         event.at_ns,
@@ -83,4 +86,13 @@ def misfit(event: Event) -> str | None:
         total += attempt.cost_nanos + attempt.hold_nanos
     if least < 0 or total > MAX_NANOS:
         return "a number of the event is negative or too large"
+    ids = (event.call_id, event.request_id, event.key_id, event.attribution.team)
+    return unfit_ids(*ids, *[attempt.lease_id for attempt in event.attempts])
+
+
+def unfit_ids(*ids: str | None) -> str | None:
+    """Why one of these can't be an id that a row is found by, None when all can."""
+    text = "".join([each for each in ids if each is not None])
+    if "\0" in text or len(text) > MAX_ID * len(ids):
+        return f"an id is longer than {MAX_ID} characters or holds a NUL"
     return None

@@ -1,15 +1,25 @@
 """A shipped piece of a journal: which of its records can be applied, which go to quarantine, and which are new."""
 
-import msgspec
+import asyncio
+
 from msgspec import Struct
 
-from keeptrusts.control.event_rows import misfit
-from keeptrusts.control.turns import in_turns
+from keeptrusts.control.event_rows import misfit, unfit_ids
 from keeptrusts.core.ledger.journal_format import GENESIS, Group, read_groups
-from keeptrusts.core.ledger.records import Close, Event, Granted, Posted, ReserveMark, Return, decode_posted
+from keeptrusts.core.ledger.records import (
+    NOT_A_RECORD,
+    Close,
+    CloseLease,
+    Event,
+    Granted,
+    ReserveMark,
+    Return,
+    StoredRecord,
+    decode_stored,
+)
 from keeptrusts.core.money import MAX_NANOS
 
-GROUPS_AT_ONCE = 8
+TURN_BYTES = 32 * 1024
 
 NOTHING = (0, GENESIS)
 """The position of a journal of which nothing is applied."""
@@ -31,7 +41,7 @@ class Placed(Struct, frozen=True, gc=False):
     """A record and its place in the journal."""
 
     seq: int
-    record: Posted
+    record: StoredRecord
 
 
 class Unfit(Struct, frozen=True):
@@ -43,7 +53,7 @@ class Unfit(Struct, frozen=True):
 
 
 class ReadGroup(Struct, frozen=True):
-    """A group of the journal, read: those of its records that move something in the books, and those that can't be applied."""
+    """A group of the journal, read: its records but for the reserves, and those that can't be applied."""
 
     first_seq: int
     last_seq: int
@@ -70,10 +80,18 @@ class Batch(Struct):
 
 
 async def read_shipment(data: bytes, first_seq: int, previous_chain: bytes) -> Shipment:
-    """Takes ``data`` apart. Raises DamagedJournal when the bytes are not whole groups of a journal."""
+    """Takes ``data`` apart, and lets others run now and then: whoever asks for money must not wait for a backlog to be read.
+
+    Raises DamagedJournal when the bytes are not whole groups of a journal.
+    """
     groups: list[ReadGroup] = []
-    async for some in in_turns(list(read_groups(data, first_seq, previous_chain)), GROUPS_AT_ONCE):
-        groups += map(_read, some)
+    turn_bytes = 0
+    for group in read_groups(data, first_seq, previous_chain):
+        groups.append(_read(group))
+        turn_bytes += len(group.body)
+        if turn_bytes > TURN_BYTES:
+            turn_bytes = 0
+            await asyncio.sleep(0)
     return Shipment(first_seq, previous_chain, groups)
 
 
@@ -103,8 +121,8 @@ def _read(group: Group) -> ReadGroup:
     unfit: list[Unfit] = []
     for seq, data in enumerate(group.records, group.first_seq):
         try:
-            record = decode_posted(data)
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+            record = decode_stored(data)
+        except NOT_A_RECORD as error:
             unfit.append(Unfit(seq, data, f"not a record: {error}"))
             continue
         if isinstance(record, ReserveMark):
@@ -117,13 +135,27 @@ def _read(group: Group) -> ReadGroup:
     return ReadGroup(group.first_seq, group.last_seq, group.chain, records, unfit)
 
 
-def _unfit(record: Posted) -> str | None:
+def _unfit(record: StoredRecord) -> str | None:
     if isinstance(record, Event):
         return misfit(record)
-    if isinstance(record, Close) and not 0 <= record.attempt.cost_nanos <= MAX_NANOS:
-        return "the attempt's cost is negative or too large"
-    if isinstance(record, Granted) and not 0 < record.nanos <= MAX_NANOS:
-        return "the granted amount is not positive or too large"
-    if isinstance(record, Return) and not 0 <= record.nanos <= MAX_NANOS:
-        return "the returned amount is negative or too large"
+    if isinstance(record, Close):
+        attempt = record.attempt
+        if (
+            not 0
+            <= min(attempt.cost_nanos, attempt.hold_nanos)
+            <= max(attempt.cost_nanos, attempt.hold_nanos)
+            <= MAX_NANOS
+        ):
+            return "the attempt's cost or hold is negative or too large"
+        return unfit_ids(record.call_id, attempt.lease_id)
+    if isinstance(record, Granted):
+        if not 0 < record.nanos <= MAX_NANOS:
+            return "the granted amount is not positive or too large"
+        return unfit_ids(record.grant_id, record.lease_id, record.team_id, *record.also)
+    if isinstance(record, Return):
+        if not 0 <= record.nanos <= MAX_NANOS:
+            return "the returned amount is negative or too large"
+        return unfit_ids(record.lease_id)
+    if isinstance(record, CloseLease):
+        return unfit_ids(record.lease_id, record.team_id)
     return None

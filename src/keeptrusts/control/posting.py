@@ -12,9 +12,8 @@ from keeptrusts.control.context import NodeTerms, Tools
 from keeptrusts.control.event_rows import call_row
 from keeptrusts.control.journal_reading import Placed
 from keeptrusts.control.statement import RunningBalance, Statement
-from keeptrusts.control.turns import in_turns
 from keeptrusts.control.unheld import Spender, UnheldWays
-from keeptrusts.control.ways import entered_at, statement_wallets
+from keeptrusts.control.ways import Way, entered_at, statement_wallets
 from keeptrusts.core.ledger.posting import (
     LeaseBook,
     LeaseMovement,
@@ -30,8 +29,6 @@ from keeptrusts.core.ledger.standing import PeriodKey, leading, strictest
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod, further_scopes
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.store.contracts import Ledger
-
-CALLS_AT_ONCE = 32
 
 SHORT_MS = 10_000
 """How long after a refusal a node is told at once that money came back."""
@@ -69,7 +66,7 @@ class Posting:
         self._wallets: dict[str, Wallet] = {}
         self._unheld = UnheldWays(ledger, terms.alive | {terms.node_id})
         self._calls: list[_Call] = []
-        self._outside: dict[str, _Outside] = {}
+        self._outside: dict[Way, _Outside] = {}
         self._periods: dict[PeriodKey, WalletPeriod] = {}
         self._listed: dict[str | None, list[RunningBalance]] = {}
         self._moved: dict[PeriodKey, PeriodMovement] = {}
@@ -96,11 +93,12 @@ class Posting:
         held = {line for lines in self._lines.values() for line in lines}
         wanted = held.union(line for way in self._unheld.ways for line in way.lines)
         await self._load_wallets({key.wallet_id for key in wanted})
-        async for some in in_turns(self._calls, CALLS_AT_ONCE):
-            await self._ledger.events.add_all([self._row(call) for call in some])
+        await self._ledger.events.add_all([self._row(call) for call in self._calls])
         await self._unheld.open(beside=held)
         self._periods = await self._ledger.many.periods(sorted(wanted))
         assert len(self._periods) == len(wanted), "a lease's periods exist, and so do those just opened"
+        # What people may have changed meanwhile, such as what carries over, counts as it is now.
+        self._wallets |= await self._ledger.many.wallets(sorted(self._wallets))
 
     async def _load_wallets(self, wallet_ids: set[str]) -> None:
         self._wallets = self._unheld.wallets
@@ -115,10 +113,8 @@ class Posting:
         for attempt in call.event.attempts:
             if listed := self._listed.get(attempt.lease_id):
                 period_key = listed[0].period_key
-        if call.unheld:
-            outside = self._outside[call.event.call_id] = self._outside_of(call.event)
-            if period_key is None and outside.listed:
-                period_key = outside.listed[0].period_key
+        if period_key is None and call.unheld and (listed := self._outside_of(call.event).listed):
+            period_key = listed[0].period_key
         return call_row(call.event, self._terms.node_id, call.seq, period_key)
 
     async def _load_leases(self, lease_ids: Sequence[str]) -> None:
@@ -155,8 +151,12 @@ class Posting:
     def _outside_of(self, event: Event) -> _Outside:
         way = self._unheld.at(_spender(event), self._spent_at(event))
         assert way is not None, "it was loaded"
-        entered = entered_at([a.wallet for a in way.accounts if a.periods])
-        return _Outside(way.lines, self._listed_in(way.lines, "" if entered is None else entered.wallet_id))
+        outside = self._outside.get(way)
+        if outside is None:
+            entered = entered_at([a.wallet for a in way.accounts if a.periods])
+            listed = self._listed_in(way.lines, "" if entered is None else entered.wallet_id)
+            outside = self._outside[way] = _Outside(way.lines, listed)
+        return outside
 
     def _unheld_nanos(self, event: Event) -> int:
         """What the call cost outside of any lease that this node holds."""
@@ -198,7 +198,7 @@ class Posting:
         if event.key_id is not None and event.at_ns > self._key_use.get(event.key_id, -1):
             self._key_use[event.key_id] = event.at_ns
         if call.unheld:
-            outside = self._outside[event.call_id]
+            outside = self._outside_of(event)
             for line in outside.lines:
                 self._move(line, PeriodMovement(unleased=call.unheld))
             for balance in outside.listed:

@@ -13,7 +13,8 @@ from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod
 
 
 class RunningBalance(Struct):
-    """What a wallet has left in a period, line after line, in nano-USD; ``period_key`` is the period's name."""
+    """What a wallet has left in a period, line after line, in nano-USD, from ``Statement.begin`` on; ``period_key`` is the
+    period's name."""
 
     wallet_id: str
     period_key: str
@@ -28,16 +29,19 @@ class Statement:
         self._actor = actor
         self._at_ns = at_ns
         self._balances: dict[PeriodKey, RunningBalance] = {}
+        self._begun = False
 
     def balance_of(self, wallet: Wallet, key: PeriodKey) -> RunningBalance:
         """The one balance of this period, which every line of it lowers."""
         balance = self._balances.get(key)
         if balance is None:
+            assert not self._begun, "it would begin at nothing"
             balance = self._balances[key] = RunningBalance(wallet.wallet_id, name_of(wallet, key))
         return balance
 
     def begin(self, periods: Mapping[PeriodKey, WalletPeriod]) -> None:
-        """Every balance begins with what its period has left now."""
+        """Every balance begins with what its period has left now. From here on there are no others."""
+        self._begun = True
         for key, balance in self._balances.items():
             balance.nanos = periods[key].funds - periods[key].spent
 

@@ -5,12 +5,16 @@ from datetime import datetime
 
 from keeptrusts.control.accounts import Accounts, accounts_of, open_accounts
 from keeptrusts.control.ways import Way, climb
-from keeptrusts.core.ledger.standing import PeriodKey, key_of
+from keeptrusts.core.ledger.standing import Cap, PeriodKey, key_of
 from keeptrusts.core.ledger.wallet import Wallet, scope_name
-from keeptrusts.store.contracts import Ledger
+from keeptrusts.core.periods import PeriodKind
+from keeptrusts.store.contracts import Ledger, StoreConflict
 
 Spender = tuple[str | None, tuple[str, ...]]
 """A team, and the further scopes that a call belongs to."""
+
+Standing = tuple[dict[str, dict[PeriodKind, int]], dict[str, list[tuple[str, Cap]]]]
+"""Budgets and spend controls by wallet."""
 
 
 class UnheldWays:
@@ -22,7 +26,8 @@ class UnheldWays:
         self._spenders: dict[Spender, list[Wallet]] = {}
         self._accounts: dict[str, list[Accounts]] = {}
         self._ways: dict[Spender, list[Way]] = {}
-        self._unopened: list[tuple[Accounts, datetime]] = []
+        self._named: list[tuple[Accounts, datetime]] = []
+        self._loaded: Standing = ({}, {})
 
     @property
     def wallets(self) -> dict[str, Wallet]:
@@ -47,12 +52,14 @@ class UnheldWays:
 
     async def open(self, beside: Iterable[PeriodKey]) -> None:
         """Opens the ways' accounts that nobody used yet. ``beside`` are periods that the batch touches as well: all are kept
-        from other writers in their one order."""
-        if not self._unopened:
+        from other writers in their one order. Raises StoreConflict when people changed a budget since ``load``."""
+        if not self._named:
             return
-        keys = {key_of(period) for accounts, _ in self._unopened for period in accounts.periods}
+        if await self._standing() != self._loaded:
+            raise StoreConflict("a budget was changed while a batch was read")
+        keys = {key_of(period) for accounts, _ in self._named for period in accounts.periods}
         stored = await self._ledger.many.periods(sorted(keys.union(beside)))
-        for accounts, at in self._unopened:
+        for accounts, at in self._named:
             # Only which periods there are is taken from here: their amounts are read when all of them are there.
             if any(key_of(period) not in stored for period in accounts.periods):
                 await open_accounts(self._ledger, accounts.wallet, at, self._live)
@@ -71,16 +78,18 @@ class UnheldWays:
             self._spenders[spender] = climb([named[name] for name in names[spender] if name in named], known)
 
     async def _load_accounts(self, calls: Iterable[tuple[Spender, datetime]]) -> None:
-        wallet_ids = sorted(self.wallets)
-        budgets = await self._ledger.many.budgets(wallet_ids)
-        caps = await self._ledger.many.caps(wallet_ids)
+        budgets, caps = self._loaded = await self._standing()
         for spender, at in calls:
             for wallet in self._spenders[spender]:
                 known = self._accounts.setdefault(wallet.wallet_id, [])
                 if not any(accounts.covers(at) for accounts in known):
                     standing = budgets.get(wallet.wallet_id, {}), caps.get(wallet.wallet_id, ())
                     known.append(accounts_of(wallet, *standing, at, self._live))
-                    self._unopened.append((known[-1], at))
+                    self._named.append((known[-1], at))
+
+    async def _standing(self) -> Standing:
+        wallet_ids = sorted(self.wallets)
+        return await self._ledger.many.budgets(wallet_ids), await self._ledger.many.caps(wallet_ids)
 
     def _accounts_at(self, wallet: Wallet, at: datetime) -> Accounts:
         return next(accounts for accounts in self._accounts[wallet.wallet_id] if accounts.covers(at))

@@ -14,7 +14,7 @@ from keeptrusts.core.ledger.wallet import TREE, Wallet, WalletPeriod, scope_name
 from keeptrusts.store.contracts import Ledger, Wallets
 
 
-class Way(Struct, frozen=True):
+class Way(Struct, frozen=True, eq=False):
     """The accounts of every wallet of a way, in the order of their ids: the order in which transactions lock them."""
 
     accounts: tuple[Accounts, ...]

@@ -13,6 +13,7 @@ import msgspec
 from keeptrusts.core.calls.usage import NO_USAGE, UsageSource
 from keeptrusts.core.ledger.journal_format import GENESIS, DamagedJournal, read_groups
 from keeptrusts.core.ledger.records import (
+    NOT_A_RECORD,
     Attempt,
     Boot,
     Close,
@@ -260,7 +261,7 @@ async def _adopt(
         elif link_for is not None and segments(directory):
             await _ship(journal, registration, link_for(), keep_s, rebooted)
         (directory / RETIRED_MARK).touch()
-    except (DamagedJournal, msgspec.DecodeError) as error:
+    except (DamagedJournal, *NOT_A_RECORD) as error:
         log.error("The journal in %s can't be read; it stays as it is, and so do its leases: %s", directory, error)
         return False
     except (LinkRefused, RecordsGone) as error:

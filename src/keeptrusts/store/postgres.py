@@ -41,7 +41,7 @@ UNREADABLE = (
 UNKNOWN = "the ledger's PostgreSQL was lost while it was told to commit: whether it did is unknown"
 
 JSON_TEXTS = frozenset({"attempts", "policy_actions", "details"})
-"""Columns of JSON, in which a NUL is an escape."""
+"""Columns that are written as JSON, in which a NUL is an escape."""
 
 encode = msgspec.json.Encoder().encode
 

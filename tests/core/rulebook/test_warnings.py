@@ -9,7 +9,6 @@ API = "api: {url: 'http://localhost:8080'}\n"
 ENFORCED = API + "cost_tracking: {wallet_enforcement: true}\n"
 
 WARNED = {
-    "escalate": ("spend_controls: [{team: a, hard_cap: 1, on_hard_cap: escalate}]", "blocks"),
     "block without enforcement": ("budget_alerts: [{threshold_percent: 100, action: block}]", "only_notifies"),
     "group without a wallet": (ENFORCED + "consumer_groups: [{name: a}]", "no_wallet"),
     "short key": ("consumer_groups: [{name: a, api_key: kt_cg_a}]", "weak_key"),

@@ -78,9 +78,10 @@ async def ship(
     data = await read_body(request, MAX_BATCH_BYTES)
     terms = await nodes.terms_of(control, actor.actor_id)
     try:
-        last_seq = await idempotent(
-            lambda: batches.apply_batch(control.store, control.tools, terms, data, x_journal_first_seq, chain)
-        )
+        async with control.shipments:
+            last_seq = await idempotent(
+                lambda: batches.apply_batch(control.store, control.tools, terms, data, x_journal_first_seq, chain)
+            )
     except JournalGap as gap:
         raise ApiError(409, "conflict_error", "journal_gap", str(gap), {"last_seq": gap.last_seq}) from None
     except JournalFork as fork:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Event, Posted, Record, Return
+from keeptrusts.core.ledger.records import Attempt, Close, CloseLease, Event, Record, Return, StoredRecord
 from keeptrusts.core.ledger.wallet import WalletPeriod
 
 
@@ -97,7 +97,7 @@ def settled_attempts(event: Event) -> tuple[Attempt, ...]:
     return event.attempts[-event.settles :] if event.settles else ()
 
 
-def lease_movements(records: Iterable[Record | Posted]) -> dict[str, LeaseMovement]:
+def lease_movements(records: Iterable[Record | StoredRecord]) -> dict[str, LeaseMovement]:
     """The sum of what ``records`` do to each lease, by lease id."""
     movements: defaultdict[str, LeaseMovement] = defaultdict(LeaseMovement)
     for record in records:

@@ -154,13 +154,17 @@ Record = Boot | LeaseIntent | Granted | Reserve | Close | Event | Return | Close
 
 
 class ReserveMark(Struct, frozen=True, array_like=True, tag="reserve", gc=False):
-    """A Reserve as the store reads it: it moves nothing there, so that its other fields are passed over unread."""
+    """A Reserve as the store reads it: it moves nothing there, so that its other fields are passed over, whatever they are."""
 
     call_id: str
 
 
-Posted = Boot | LeaseIntent | Granted | ReserveMark | Close | Event | Return | CloseLease | End
+StoredRecord = Boot | LeaseIntent | Granted | ReserveMark | Close | Event | Return | CloseLease | End
+"""A record as the store reads it."""
+
+NOT_A_RECORD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no record: text that is not UTF-8 has an exception of its own."""
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
-decode_posted = msgspec.msgpack.Decoder(Posted).decode
+decode_stored = msgspec.msgpack.Decoder(StoredRecord).decode

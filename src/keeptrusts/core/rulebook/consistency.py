@@ -40,9 +40,6 @@ def spend_controls_are_consistent(survey: Survey) -> None:
         if hard is not None and soft is not None and soft > hard:
             message = f"the soft cap {soft} is above the hard cap {hard}: it would never be reached"
             survey.error("contradiction", (*control, "soft_cap"), message, "a usual soft cap is 80 % of the hard one")
-        if survey.text(*control, "on_hard_cap") == "escalate":
-            message = "`escalate` blocks in this version: nobody is asked for approval"
-            survey.warning("blocks", (*control, "on_hard_cap"), message, "write `block` to say what happens")
 
 
 def some_target_serves(survey: Survey) -> None:
