@@ -13,8 +13,9 @@ from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import ApiLink, ConsumerGroup, Rulebook
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.doors import CHAT
 from keeptrusts.gateway.journal import segment_start, segments
-from keeptrusts.gateway.life_of_a_call import chat_completion
+from keeptrusts.gateway.life_of_a_call import serve
 from keeptrusts.gateway.link import Link
 from keeptrusts.gateway.node import Node
 from tests.gateway.fake_control import FakeControl, FakeLink
@@ -85,7 +86,7 @@ class Told:
         self._scope |= {"http_version": "1.1", "method": "POST", "path": "/v1/chat/completions"}
         self.request_id = headers.get("x-request-id", "")
         client = Client.of_asgi(self._scope, self._receive, self._send)
-        self.task = house.loop.do(chat_completion(house.node, client))
+        self.task = house.loop.do(serve(house.node, client, CHAT))
 
     async def _receive(self) -> dict[str, Any]:
         return {"type": "http.request", "body": self._body, "more_body": False}

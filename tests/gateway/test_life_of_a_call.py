@@ -381,7 +381,7 @@ def test_a_fault_of_our_own_after_the_reserve_ends_the_hold(house: House, monkey
         raise ValueError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr("keeptrusts.gateway.attempt.body_for", broken)
+        patched.setattr("keeptrusts.core.providers.straight.body_for", broken)
         told = house.call()
     assert (told.status, told.error["code"]) == (500, "internal_error")
     assert told.recorded_at_end

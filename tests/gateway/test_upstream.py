@@ -10,6 +10,7 @@ from keeptrusts.core.routing.target import Target
 from keeptrusts.gateway import upstream
 from keeptrusts.gateway.exchange import MAX_WHOLE_BYTES, PAUSE_READING_BYTES, Exchange, UpstreamFailed
 from keeptrusts.gateway.journal import JournalFailed
+from keeptrusts.gateway.sign_in import with_key
 from keeptrusts.gateway.targets import HttpTarget
 from keeptrusts.gateway.upstream import IDLE_CLOSE_S, Origin
 from tests.gateway.hand_loop import HandLoop
@@ -451,7 +452,7 @@ def send(loop: HandLoop, target: HttpTarget, journal: PaperJournal) -> tuple[Exc
     found: list[Exchange] = []
 
     async def ask() -> bytes:
-        exchange = target.send(b'{"a":1}', b"req_1", True, journal)  # type: ignore[arg-type]
+        exchange = target.send("/chat/completions", b"", b'{"a":1}', b"req_1", True, journal)  # type: ignore[arg-type]
         assert isinstance(exchange, Exchange)
         found.append(exchange)
         return await exchange.whole()
@@ -462,7 +463,9 @@ def send(loop: HandLoop, target: HttpTarget, journal: PaperJournal) -> tuple[Exc
 
 @pytest.fixture
 def target(loop: HandLoop, board: Exchangeboard) -> Iterator[HttpTarget]:
-    target = HttpTarget(Target("t", "openai", connect_timeout_s=3.0), "http://provider/v1", "sk-secret")
+    target = HttpTarget(
+        Target("t", "openai", connect_timeout_s=3.0), "http://provider/v1", with_key("openai", "sk-secret")
+    )
     yield target
     target.close()
     loop.turn()

@@ -40,8 +40,9 @@ class TruthLog:
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._syncing: asyncio.Task[None] | None = None
 
-    async def write(self, served: Served) -> None:
-        """Returns when the entry would survive the machine's death. It is written even if its caller is cancelled."""
+    async def write(self, served: Any) -> None:
+        """Returns when the entry, a dataclass, would survive the machine's death; it is written even if its caller is
+        cancelled."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         self._waiting.append((json.dumps(asdict(served)).encode() + b"\n", done))

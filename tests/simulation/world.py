@@ -23,7 +23,8 @@ from keeptrusts.control.denial import Denial
 from keeptrusts.control.opening import open_control
 from keeptrusts.core.pricing.price import Price, Rates
 from keeptrusts.gateway.client import Client
-from keeptrusts.gateway.life_of_a_call import chat_completion
+from keeptrusts.gateway.doors import CHAT
+from keeptrusts.gateway.life_of_a_call import serve
 from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.store.contracts import StoreAway
 from tests.simulation.books import Books, Violation, check_purses
@@ -291,7 +292,7 @@ class World:
         }
         try:
             with suppress(OSError, asyncio.CancelledError):
-                await chat_completion(node, Client.of_asgi(scope, told.receive, told.send))
+                await serve(node, Client.of_asgi(scope, told.receive, told.send), CHAT)
         finally:
             told.over = True
         if not told.leaves and told.status == 0 and not told.slot.draining:

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
-from keeptrusts.core.calls.chat import ChatRequest, body_for, has_media, prompt_strings, thinks_unseen
+from keeptrusts.core.calls.chat import thinks_unseen
+from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt as AttemptRow
 from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encode_record
-from keeptrusts.core.pricing.bound import INPUT_MARGIN_TOKENS, bound_of, plain_bound_nanos, refuse_unbounded
+from keeptrusts.core.pricing.bound import INPUT_MARGIN_TOKENS, bound_of, plain_bound_nanos, unseen_tokens
 from keeptrusts.core.pricing.price import Price, cost_nanos
-from keeptrusts.core.providers.openai import Bill
+from keeptrusts.core.providers.wire import Bill, Wire
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import Hop
 from keeptrusts.gateway.call import Call
@@ -22,6 +23,9 @@ from keeptrusts.gateway.token_count import count_tokens, counts_exactly
 
 STRING_OVERHEAD_TOKENS = 4
 """Tokens that a chat template may put around each string of a request: a role and its marks, a field's name and type."""
+
+SHOWN_WHOLE = frozenset({"openai", "openai-compatible", "azure", "simulated"})
+"""Providers whose answers show all that their models bill, but for those that are known to think unseen."""
 
 CHAT_OVERHEAD_TOKENS = 16
 """Tokens that a chat template may add once."""
@@ -43,12 +47,13 @@ class Attempt:
     _lease: Lease | None = None
     _sent_limit: int | None = None
 
-    def __init__(self, call: Call, hop: Hop, price: Price | None) -> None:
+    def __init__(self, call: Call, hop: Hop, price: Price | None, wire: Wire) -> None:
         self._call = call
         self._hop = hop
         self.price = price
+        self.wire = wire
 
-    def reserve_at_once(self, request: ChatRequest, lane: Lane, treasury: Treasury) -> bool:
+    def reserve_at_once(self, request: TextRequest, lane: Lane, treasury: Treasury) -> bool:
         """The common case of ``reserve``, without waiting: a plain request, an untiered price, money at hand."""
         hop = self._hop
         flat, answer_tokens = hop.flat, request.max_tokens or hop.longest_answer
@@ -64,7 +69,7 @@ class Attempt:
         return True
 
     async def reserve(
-        self, request: ChatRequest, lane: Lane, edition: Edition, treasury: Treasury, escalate: Escalate
+        self, request: TextRequest, lane: Lane, edition: Edition, treasury: Treasury, escalate: Escalate
     ) -> None:
         """Takes the hold from the team's lease, waiting for money if need be. Raises Refused.
 
@@ -78,19 +83,20 @@ class Attempt:
             return
         longest = hop.longest_answer if self._sent_limit is None else self._sent_limit
         unknown_limit = rulebook.unknown_model_output_tokens
-        bound = bound_of(request, price, longest, unknown_limit)
+        unseen = unseen_tokens(request, hop.target.provider)
+        bound = bound_of(request, price, longest, unknown_limit, unseen=unseen)
         self.hold_nanos = bound.nanos
         account = lane.account
         if account is None:
             return
-        refuse_unbounded(request)
+        request.refuse_unbounded()
         if bound.sent_limit is not None:
             self._sent_limit = bound.sent_limit
         lease = treasury.purse.take(account, bound.nanos)
         if lease is None:
 
             def tighten() -> int:
-                return bound_of(request, price, longest, unknown_limit, counted_input(request)).nanos
+                return bound_of(request, price, longest, unknown_limit, counted_input(request), unseen).nanos
 
             countable = counts_exactly(hop.model) or hop.target.provider == "simulated"
             try:
@@ -109,10 +115,12 @@ class Attempt:
                 lease, self.hold_nanos = await escalate(account, hold, refused)
         self._account, self._lease = account, lease
 
-    def forward(self, request: ChatRequest, edition: Edition, journal: Journal) -> None:
-        """Notes the reserve in the journal, then sends the request; ``answer`` is on its way."""
+    def forward(self, request: TextRequest, edition: Edition, lines: bytes, journal: Journal) -> None:
+        """Notes the reserve in the journal, then sends the request, with these header lines of the client's; ``answer`` is on
+        its way. Raises Refused(INVALID_REQUEST) for what the provider can't do: then nothing is noted."""
         call, hop = self._call, self._hop
         call.provider, call.model = hop.target.provider, hop.model
+        body = self.wire.body(request, hop.model, self._sent_limit, hop.longest_answer)
         journal.append(
             encode_record(
                 Reserve(
@@ -133,9 +141,9 @@ class Attempt:
                 )
             )
         )
-        body = body_for(request, hop.model, self._sent_limit)
         target = edition.targets[hop.target.id]
-        self.answer = target.send(body, call.request_id.encode(), not request.stream, journal)
+        path = self.wire.path(hop.model, request.stream)
+        self.answer = target.send(path, lines, body, call.request_id.encode(), not request.stream, journal)
         self.forwarded = True
 
     def settle(self, bill: Bill, usage: Usage, source: UsageSource, treasury: Treasury, status: int = 200) -> None:
@@ -144,15 +152,16 @@ class Attempt:
         self._end("settled", cost, usage, source, status, None, treasury)
         self._call.served_model = bill.served_model
 
-    def settle_unsaid(self, bill: Bill, request: ChatRequest, output_tokens: int, treasury: Treasury) -> None:
+    def settle_unsaid(self, bill: Bill, request: TextRequest, output_tokens: int, treasury: Treasury) -> None:
         """The provider answered whole but does not say what it used: our own count decides where everything that it
         bills can be seen, else the hold does."""
         call = self._call
-        if has_media(request) or thinks_unseen(self._hop.model):
+        if request.has_media() or thinks_unseen(self._hop.model) or self._hop.target.provider not in SHOWN_WHOLE:
             why = "the answer does not say what it used"
             self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, 200, why, treasury)
         else:
-            usage = Usage(input=counted_input(request), output=output_tokens)
+            unseen = unseen_tokens(request, self._hop.target.provider)
+            usage = Usage(input=counted_input(request) + unseen, output=output_tokens)
             cost = 0 if self.price is None else min(cost_nanos(self.price, usage), self.hold_nanos)
             self._end("settled", cost, usage, UsageSource.COUNTED, 200, None, treasury)
         call.served_model = bill.served_model
@@ -231,9 +240,9 @@ class Attempt:
         self._call.settles = 0
 
 
-def counted_input(request: ChatRequest) -> int:
+def counted_input(request: TextRequest) -> int:
     """At least what the prompt's tokens are, where they can be counted."""
-    read = prompt_strings(request)
+    read = request.prompt_strings()
     counted = sum(count_tokens(text) for text in read) + STRING_OVERHEAD_TOKENS * len(read) + CHAT_OVERHEAD_TOKENS
     return min(counted, request.size_bytes + INPUT_MARGIN_TOKENS)
 

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from keeptrusts.core.calls.chat import ChatRequest, cacheable_form, is_deterministic
+from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.rulebook.rulebook import CacheRules
 from keeptrusts.gateway.caller import Caller
 
@@ -56,9 +56,9 @@ class AnswerCache:
         self._bytes -= len(self._entries.pop(key).body)
 
 
-def cache_key(rules: CacheRules, caller: Caller, request: ChatRequest) -> bytes | None:
+def cache_key(rules: CacheRules, caller: Caller, request: TextRequest) -> bytes | None:
     """Where the answer to this request is kept, or None when it must not be. The scope is a part of the key."""
-    if rules.deterministic_only and not is_deterministic(request):
+    if rules.deterministic_only and not request.is_deterministic():
         return None
     match rules.scope:
         case "key":
@@ -68,4 +68,4 @@ def cache_key(rules: CacheRules, caller: Caller, request: ChatRequest) -> bytes 
             scope = f"team:{caller.attribution.team}" if caller.attribution.team else f"key:{caller.scope_id}"
         case "organization":
             scope = "organization"
-    return blake2b(scope.encode() + b"\0" + cacheable_form(request), digest_size=20).digest()
+    return blake2b(scope.encode() + b"\0" + request.cacheable_form(), digest_size=20).digest()

@@ -4,11 +4,12 @@ uvicorn checks and joins an answer's headers one by one, which costs a call more
 lines are made here and hold nothing that a client or provider wrote unchecked, so head and body are written to the
 connection at once. Anything that is not uvicorn's HTTP/1.1 (a test's fake server, HTTP/1.0) takes ordinary ASGI messages.
 
-``lines`` are header lines as bytes, each ended by CRLF.
+``lines`` are header lines as bytes, each ended by CRLF. ``refusal`` writes errors in the client's dialect.
 """
 
 import asyncio
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -30,11 +31,12 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phr
 class Client:
     """One call's client. After ``whole``, ``end`` or ``refuse`` the call is answered. ``request_id`` is its own, or ours."""
 
-    __slots__ = ("_cycle", "_receive", "_send", "headers", "request_id")
+    __slots__ = ("_cycle", "_receive", "_send", "headers", "refusal", "request_id")
 
     def __init__(self, headers: dict[bytes, bytes], cycle: Any, receive: Any = None, send: Any = None) -> None:
         self.headers = headers
         self.request_id = ""
+        self.refusal: Callable[[Refused], bytes] = error_body
         self._cycle = cycle
         self._receive = receive
         self._send = send
@@ -65,6 +67,10 @@ class Client:
         """Whether the client asked that its answer not be kept for others."""
         return b"no-store" in self.headers.get(b"cache-control", b"").lower()
 
+    def lines(self, names: tuple[bytes, ...]) -> bytes:
+        """These of its headers, as lines: a parser has read them, so that none holds the end of a line."""
+        return b"".join([b"%b: %b\r\n" % (name, self.headers[name]) for name in names if name in self.headers])
+
     def gone(self) -> bool:
         """Whether the client has hung up, as far as can be seen."""
         return self._cycle is not None and self._gone(self._cycle)
@@ -88,7 +94,7 @@ class Client:
         if self._cycle is not None and self._cycle.response_started:
             self._cycle.transport.abort()
             return
-        await self.whole(status_of(refused), error_lines(refused), error_body(refused))
+        await self.whole(status_of(refused), error_lines(refused), self.refusal(refused))
 
     async def whole(self, status: int, lines: bytes, body: bytes) -> None:
         """Sends a complete answer."""
@@ -121,7 +127,7 @@ class Client:
 
     def _write_failure(self, _: BaseException) -> None:
         refused = unwritten()
-        self._write_whole((status_of(refused), error_lines(refused), error_body(refused)))
+        self._write_whole((status_of(refused), error_lines(refused), self.refusal(refused)))
 
     async def begin(self, lines: bytes) -> None:
         """Begins a chunked answer."""

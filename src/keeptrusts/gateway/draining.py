@@ -15,9 +15,10 @@ import uvicorn
 
 from keeptrusts.gateway.acceptor import Acceptor, Place
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.doors import CHAT
 from keeptrusts.gateway.endpoints import application
 from keeptrusts.gateway.fast_http import ShortWay
-from keeptrusts.gateway.life_of_a_call import chat_completion
+from keeptrusts.gateway.life_of_a_call import serve
 from keeptrusts.gateway.node import Node
 
 log = logging.getLogger("keeptrusts::gateway")
@@ -62,7 +63,7 @@ class GatewayServer(uvicorn.Server):
 
         class NodeProtocol(ShortWay):
             def serve(self, client: Client) -> Coroutine[Any, Any, None]:
-                return chat_completion(node, client)
+                return serve(node, client, CHAT)
 
             def connection_lost(self, exc: Exception | None) -> None:
                 super().connection_lost(exc)

@@ -1,17 +1,24 @@
 """The gateway's doors, as one table: path and method to handler. A bare ASGI application; nothing stands in between."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from keeptrusts.core.calls.messages import parse_messages
+from keeptrusts.core.dialects.anthropic import write_count
 from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.attempt import counted_input
 from keeptrusts.gateway.caller import identify
 from keeptrusts.gateway.client import Client
-from keeptrusts.gateway.life_of_a_call import chat_completion
+from keeptrusts.gateway.doors import DOORS, anthropic_body
+from keeptrusts.gateway.life_of_a_call import serve
+from keeptrusts.gateway.limiting import admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE
+from keeptrusts.gateway.request_body import read_body, refuse_unreadable
 
 Handler = Callable[[Node, Client], Awaitable[None]]
 
@@ -36,6 +43,26 @@ async def list_models(node: Node, client: Client) -> None:
     await client.whole(200, JSON_LINE, _encode({"object": "list", "data": data}))
 
 
+async def count_tokens(node: Node, client: Client) -> None:
+    """``POST /v1/messages/count_tokens``: about how many tokens the prompt has, by our own count: no provider is asked."""
+    client.refusal = anthropic_body
+    try:
+        edition = node.edition()
+        caller, refusal = identify(edition.callers, client.headers)
+        if refusal is not None:
+            raise refusal.again()
+        bound = edition.rulebook.max_body_bytes
+        refuse_unreadable(client.headers, bound)
+        body = client.complete_body()
+        request = parse_messages(await read_body(client, bound) if body is None else body, counting=True)
+        edition.lane(caller, request.model)
+        admit(caller.meters, request, 0, node.now_s()).leave(0, node.now_s())
+    except Refused as refused:
+        await client.refuse(refused)
+        return
+    await client.whole(200, JSON_LINE, write_count(counted_input(request)))
+
+
 async def healthz(node: Node, client: Client) -> None:
     """The process is alive."""
     del node
@@ -48,15 +75,16 @@ async def readyz(node: Node, client: Client) -> None:
     await client.whole(status, JSON_LINE, text)
 
 
-ROUTES: dict[str, dict[str, Handler]] = {
-    "/v1/chat/completions": {"POST": chat_completion},
+CALLS_A_PROVIDER: Mapping[str, Handler] = {path: partial(serve, door=door) for path, door in DOORS.items()}
+"""What can cost money: each goes the whole way of ``life_of_a_call.py``."""
+
+ROUTES: Mapping[str, Mapping[str, Handler]] = {
+    **{path: {"POST": handler} for path, handler in CALLS_A_PROVIDER.items()},
+    "/v1/messages/count_tokens": {"POST": count_tokens},
     "/v1/models": {"GET": list_models},
     "/healthz": {"GET": healthz},
     "/readyz": {"GET": readyz},
 }
-
-CALLS_A_PROVIDER = frozenset({chat_completion})
-"""The handlers that can cost money: each goes the whole way of ``life_of_a_call.py``."""
 
 
 def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[None]]:
@@ -76,7 +104,7 @@ def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[No
     return app
 
 
-def _no_such(scope: dict[str, Any], methods: dict[str, Handler] | None) -> Refused:
+def _no_such(scope: dict[str, Any], methods: Mapping[str, Handler] | None) -> Refused:
     if methods is None:
         return Refused(Reason.ROUTE_NOT_FOUND, f"There is no {scope['path']} here. Known are: {', '.join(ROUTES)}.")
     return Refused(Reason.METHOD_NOT_ALLOWED, f"{scope['path']} takes {', '.join(methods)}, not {scope['method']}.")

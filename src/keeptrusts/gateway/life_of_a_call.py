@@ -6,11 +6,13 @@ and whatever happens, record. Each step is a call into the file that owns it.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
-from keeptrusts.core.calls.chat import ChatRequest, parse_chat, texts
+from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.policies.judge import Judge
+from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import Hop, fitting
 from keeptrusts.gateway.attempt import Attempt
@@ -18,6 +20,7 @@ from keeptrusts.gateway.cache import cache_key
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.caller import identify
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.journal import JournalFailed
@@ -30,8 +33,9 @@ from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_la
 from keeptrusts.gateway.waiting_room import Applicant
 
 
-async def chat_completion(node: Node, client: Client) -> None:
-    """Serves one ``POST /v1/chat/completions``; whatever happens to it, the client gets one answer and the ledger one row."""
+async def serve(node: Node, client: Client, door: Door) -> None:
+    """Serves one call; whatever happens to it, the client gets one answer and the ledger one row."""
+    client.refusal = door.refusal
     now_ns = time.time_ns()
     started = node.loop.time()
     call_id = node.call_ids.next(now_ns)
@@ -55,7 +59,7 @@ async def chat_completion(node: Node, client: Client) -> None:
             body = await read_body(client, rulebook.max_body_bytes)
         if len(body) > rulebook.max_body_bytes:
             raise too_large(rulebook.max_body_bytes)
-        request = parse_chat(body)
+        request = door.parse(body)
         call.asked_model, call.stream = request.model, request.stream
         lane = edition.lane(caller, request.model)
         if edition.judge is not None:
@@ -63,12 +67,13 @@ async def chat_completion(node: Node, client: Client) -> None:
         permit = admit(caller.meters, request, rulebook.default_output_tokens, node.now_s())
         try:
             cached = rulebook.cache.enabled and not client.wants_no_trace
+            cached = cached and (door.keeps_streams or not request.stream)
             key = cache_key(rulebook.cache, caller, request) if cached else None
             entry = node.cache.get(key, started) if key is not None and not client.wants_fresh else None
             if entry is not None:
                 await relay_cached(node, call, client, request, entry)
             else:
-                await _serve(node, edition, call, client, request, lane, permit, key)
+                await _serve(node, edition, call, client, door, request, lane, permit, key)
         finally:
             permit.leave(call.used_tokens, node.now_s())
     except Refused as refused:
@@ -91,8 +96,8 @@ async def chat_completion(node: Node, client: Client) -> None:
             node.journal.append(encode_record(call.event(node.loop.time())))
 
 
-def _judge(call: Call, judge: Judge, request: ChatRequest, body: bytes) -> None:
-    verdict = judge.check_input(body, lambda: texts(request))
+def _judge(call: Call, judge: Judge, request: TextRequest, body: bytes) -> None:
+    verdict = judge.check_input(body, request.texts)
     call.policy_actions = verdict.actions
     if verdict.blocked_by is not None:
         raise Refused(
@@ -107,21 +112,23 @@ async def _serve(
     edition: Edition,
     call: Call,
     client: Client,
-    request: ChatRequest,
+    door: Door,
+    request: TextRequest,
     lane: Lane,
     permit: Permit,
     key: bytes | None,
 ) -> None:
     """Tries the lane's targets in order until one answers."""
-    hops = lane.hops if lane.one_hop else _fitting(lane, request)
+    hops = _fitting(lane, request)
     for hop in hops:
-        attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling)
+        wire = WIRES[door.name][hop.target.provider]
+        attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling, wire)
         if not attempt.reserve_at_once(request, lane, node.treasury):
             await _reserve(node, edition, call, client, request, lane, permit, attempt)
         try:
-            attempt.forward(request, edition, node.journal)
+            attempt.forward(request, edition, client.lines(wire.passed) if wire.passed else b"", node.journal)
             if request.stream:
-                await relay_stream(node, call, client, request, attempt, permit, key)
+                await relay_stream(node, call, client, door, request, attempt, permit, key)
             else:
                 await relay_whole(node, call, client, request, attempt, permit, key)
             return
@@ -146,7 +153,7 @@ async def _reserve(
     edition: Edition,
     call: Call,
     client: Client,
-    request: ChatRequest,
+    request: TextRequest,
     lane: Lane,
     permit: Permit,
     attempt: Attempt,
@@ -171,7 +178,11 @@ def _applicant(call: Call, client: Client) -> Applicant:
     )
 
 
-def _fitting(lane: Lane, request: ChatRequest) -> list[Hop]:
+def _fitting(lane: Lane, request: TextRequest) -> Sequence[Hop]:
+    """The hops that take this call, in order. Raises Refused(INVALID_REQUEST) when there is none."""
+    served = WIRES[request.door]
+    if lane.one_hop and lane.hops[0].target.provider in served:
+        return lane.hops
     hops = fitting(lane.hops, request.max_tokens)
     if not hops:
         raise Refused(
@@ -179,7 +190,15 @@ def _fitting(lane: Lane, request: ChatRequest) -> list[Hop]:
             f"No model of the group {request.model!r} takes max_tokens {request.max_tokens}.",
             {"param": "max_tokens"},
         )
-    return hops
+    able = [hop for hop in hops if hop.target.provider in served]
+    if not able:
+        providers = ", ".join(sorted({hop.target.provider for hop in hops}))
+        raise Refused(
+            Reason.INVALID_REQUEST,
+            f"The model {request.model!r} is served by {providers}, which has no {request.door} here.",
+            {"param": "model"},
+        )
+    return able
 
 
 def _failed(failure: UpstreamFailed) -> Refused:

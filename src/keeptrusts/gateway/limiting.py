@@ -1,6 +1,6 @@
 """A call's passage through its limits: all scopes are looked at, then all are charged, and corrected when it ends."""
 
-from keeptrusts.core.calls.chat import ChatRequest
+from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.limits.meter import Charges, Exceeded, Meter
 from keeptrusts.core.refusal import Reason, Refused
 
@@ -58,7 +58,7 @@ def tighter(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple
 NO_LIMITS = Permit([], 0)
 
 
-def admit(meters: tuple[Meter, ...], request: ChatRequest, default_output_tokens: int, now_s: int) -> Permit:
+def admit(meters: tuple[Meter, ...], request: TextRequest, default_output_tokens: int, now_s: int) -> Permit:
     """Charges every limit of the call, or none. Raises Refused(RATE_LIMIT_EXCEEDED), naming the limit and its scope."""
     if not meters:
         return NO_LIMITS

@@ -2,21 +2,23 @@
 
 from functools import lru_cache
 
-from keeptrusts.core.calls.chat import ChatRequest
-from keeptrusts.core.calls.replay import DONE_EVENT, as_stream, assemble
+from keeptrusts.clock import NANOS_PER_S
+from keeptrusts.core.calls.replay import as_stream, assemble
+from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.usage import Usage, UsageSource
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.money import NANOS_PER_USD
-from keeptrusts.core.providers.openai import Bill, StreamReader, read_reply, spoken_texts
+from keeptrusts.core.providers.wire import NOTHING_SAID, Bill, NoAnswer, Stream
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.limiting import Permit
 from keeptrusts.gateway.node import Node
-from keeptrusts.gateway.refusals import JSON_LINE, error_body
+from keeptrusts.gateway.refusals import JSON_LINE
 from keeptrusts.gateway.token_count import count_tokens
 
 STREAM_LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -27,43 +29,52 @@ ENDLESS = "the stream ended without its last event"
 
 
 async def relay_whole(
-    node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
+    node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, permit: Permit, key: bytes | None
 ) -> None:
     """Relays a complete answer. Raises UpstreamFailed, or Refused for a provider's error that another may not have."""
     content = await attempt.answer.whole()
     status = attempt.answer.status
     if status != 200:
-        await _relay_error(node, call, client, attempt, status, content)
+        await _relay_error(node, call, client, request, attempt, status, content)
         return
-    bill = read_reply(content)
-    if bill.usage is None and not content.lstrip()[:1] == b"{":
-        raise UpstreamFailed("its answer is not JSON", sent=True)
+    try:
+        answer = attempt.wire.whole(request, content, call.at_ns // NANOS_PER_S)
+    except NoAnswer as error:
+        raise UpstreamFailed(str(error), sent=True) from None
+    bill = answer.bill
     if bill.usage is not None:
         attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury)
         if key is not None:
-            _keep(node, call, attempt, key, content)
+            _keep(node, call, attempt, key, answer.body)
     else:
-        output_tokens = sum(count_tokens(text) for text in spoken_texts(content))
+        output_tokens = sum(count_tokens(text) for text in attempt.wire.spoken(content))
         attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
     node.journal.append(encode_record(call.event(node.loop.time())))
     lines = _lines(call, attempt, permit, node)
-    if not client.leave_to(node.journal, lines, content):
+    if not client.leave_to(node.journal, lines, answer.body):
         await node.journal.written()
-        await client.whole(200, lines, content)
+        await client.whole(200, lines, answer.body)
 
 
 async def relay_stream(
-    node: Node, call: Call, client: Client, request: ChatRequest, attempt: Attempt, permit: Permit, key: bytes | None
+    node: Node,
+    call: Call,
+    client: Client,
+    door: Door,
+    request: TextRequest,
+    attempt: Attempt,
+    permit: Permit,
+    key: bytes | None,
 ) -> None:
     """Relays a stream as it comes. Its end waits for the settlement; a client that left changes nothing."""
     answer = attempt.answer
     await answer.head()
     if answer.status != 200:
-        await _relay_error(node, call, client, attempt, answer.status, await answer.whole())
+        await _relay_error(node, call, client, request, attempt, answer.status, await answer.whole())
         return
     data = await answer.read()
     await client.begin(STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s()))
-    reader = StreamReader(show_usage=request.include_usage)
+    reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
     kept: list[bytes] = []
     room = MAX_ENTRY_BYTES if key is not None else 0
     failure: UpstreamFailed | None = None
@@ -78,13 +89,16 @@ async def relay_stream(
             elif reader.overfull:
                 answer.abandon()
                 raise UpstreamFailed("an event of its stream is larger than any may be", sent=True)
+            if reader.broken is not None:
+                answer.abandon()
+                raise UpstreamFailed(f"it said {reader.broken}", sent=True)
             data = await answer.read()
         if out := reader.finish():
             room = -1
             await client.more(out)
     except UpstreamFailed as broken:
         failure = broken
-    last = _settle_stream(node, call, request, attempt, reader, failure)
+    last = _settle_stream(node, call, door, request, attempt, reader, failure)
     if key is not None and room >= 0 and reader.done and reader.usage is not None:
         reply = assemble(b"".join(kept), _usage_object(call.usage))
         if reply is not None:
@@ -95,7 +109,13 @@ async def relay_stream(
 
 
 def _settle_stream(
-    node: Node, call: Call, request: ChatRequest, attempt: Attempt, reader: StreamReader, failure: UpstreamFailed | None
+    node: Node,
+    call: Call,
+    door: Door,
+    request: TextRequest,
+    attempt: Attempt,
+    reader: Stream,
+    failure: UpstreamFailed | None,
 ) -> bytes:
     """Turns the hold into the stream's cost; returns the bytes that tell the client how it ended."""
     bill = Bill(reader.usage, reader.served_model)
@@ -107,28 +127,29 @@ def _settle_stream(
     else:
         attempt.settle_unsaid(bill, request, reader.count_output(count_tokens), node.treasury)
     if reader.done:
-        return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), DONE_EVENT)
+        return b": cost_usd=%d.%09d\n\n%b" % (*divmod(call.cost_nanos or 0, NANOS_PER_USD), reader.end())
     call.status, call.reason = "interrupted", "stream_interrupted"
     what = ENDLESS if failure is None else str(failure)
     refused = Refused(Reason.UPSTREAM_ERROR, f"The provider's answer broke off: {what}.")
     broken_event = b"\n\n" if reader.rest() else b""
-    return broken_event + _error_event(refused)
+    return broken_event + door.broken(refused)
 
 
-def _error_event(refused: Refused) -> bytes:
-    return b"data: " + error_body(refused) + b"\n\n"
-
-
-async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt, status: int, content: bytes) -> None:
-    """A provider's error status. What the client caused is relayed as it is; the rest is raised as Refused."""
-    bill = read_reply(content)
+async def _relay_error(
+    node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, status: int, content: bytes
+) -> None:
+    """A provider's error status. What the client caused is relayed in its own dialect; the rest is raised as Refused."""
+    try:
+        bill = attempt.wire.whole(request, content, call.at_ns // NANOS_PER_S).bill
+    except NoAnswer:
+        bill = NOTHING_SAID
     if bill.usage is not None:
         attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury, status)
     elif status < 300:
         attempt.fail(UpstreamFailed(f"the provider answered {status}", sent=True), node.treasury)
     else:
         attempt.void(f"the provider answered {status}", node.treasury, status)
-    if status in (401, 403):
+    if attempt.wire.rejects_key(status, content):
         raise Refused(Reason.UPSTREAM_REJECTED_KEY, f"The provider refused this gateway's own key ({status}).")
     if status == 429:
         retry_after = attempt.answer.headers.get(b"retry-after", b"")
@@ -143,12 +164,15 @@ async def _relay_error(node: Node, call: Call, client: Client, attempt: Attempt,
     call.status, call.reason, call.http_status = "upstream_error", f"upstream_{status}", status
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    content_type = header_text(attempt.answer.headers.get(b"content-type", b"application/json").decode("latin-1"))
+    body = attempt.wire.error(request, status, content)
+    content_type = b"application/json"
+    if body is content:
+        content_type = header_text(attempt.answer.headers.get(b"content-type", content_type).decode("latin-1"))
     lines = b"content-type: %b\r\n%b" % (content_type, target_lines(call.provider, call.model))
-    await client.whole(status, lines, content)
+    await client.whole(status, lines, body)
 
 
-async def relay_cached(node: Node, call: Call, client: Client, request: ChatRequest, entry: Cached) -> None:
+async def relay_cached(node: Node, call: Call, client: Client, request: TextRequest, entry: Cached) -> None:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
     events = as_stream(entry.body, request.include_usage) if request.stream else None
     if request.stream and events is None:

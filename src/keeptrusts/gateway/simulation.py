@@ -56,9 +56,11 @@ class SimulatedTarget:
         self._settings = target.simulated or SimulatedSettings()
         self._calls = 0
 
-    def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> SimulatedAnswer:
+    def send(
+        self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal
+    ) -> SimulatedAnswer:
         """See ReadyTarget."""
-        del request_id
+        del path, lines, request_id
         self._calls += 1
         settings = self._settings
         if settings.fault_every and self._calls % settings.fault_every == 0:

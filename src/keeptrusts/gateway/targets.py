@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from keeptrusts.core.providers.openai import CHAT_PATH, VENDOR_BASE_URL
 from keeptrusts.core.routing.target import Target
 from keeptrusts.gateway.exchange import Exchange
 from keeptrusts.gateway.journal import Journal
+from keeptrusts.gateway.sign_in import SignIn, base_url_of, has_secret, sign_in_of
 from keeptrusts.gateway.simulation import SimulatedTarget
 from keeptrusts.gateway.upstream import Origin
 
-BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+EVENT_STREAMS = "text/event-stream, application/vnd.amazon.eventstream"
+MAX_PATHS = 1_000
 
 
 class Answer(Protocol):
@@ -37,33 +38,37 @@ class Answer(Protocol):
 class ReadyTarget(Protocol):
     """A target that can be called."""
 
-    def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
-        """Sends a chat request as soon as the journal holds what was appended to it. What fails, fails the answer."""
+    def send(self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
+        """Sends a request as soon as the journal holds what was appended to it. What fails, fails the answer.
+
+        ``path`` is below the target's base URL; ``lines`` are further header lines, each ended by CRLF.
+        """
 
     def close(self) -> None:
         """Lets go of its connections."""
 
 
 class HttpTarget:
-    """A provider over HTTP, in the OpenAI dialect."""
+    """A provider over HTTP."""
 
-    def __init__(self, target: Target, base_url: str, secret: str | None) -> None:
+    def __init__(self, target: Target, base_url: str, sign_in: SignIn) -> None:
         self._origin = Origin(
             base_url,
             connect_timeout_s=target.connect_timeout_s,
             first_byte_timeout_s=target.first_byte_timeout_s,
             idle_timeout_s=target.idle_timeout_s,
         )
-        lines = [f"POST {self._origin.path}{CHAT_PATH} HTTP/1.1", f"host: {self._origin.host_header}"]
-        if secret is not None:
-            lines.append(f"authorization: Bearer {secret}")
-        lines += ["content-type: application/json", "accept: application/json, text/event-stream"]
+        self._fixed_lines = sign_in.fixed
+        self._sign = sign_in.sign
         self._connecting: set[asyncio.Task[None]] = set()
-        self._head = ("\r\n".join(lines) + "\r\nx-request-id: ").encode("latin-1")
+        self._heads: dict[str, bytes] = {}
 
-    def send(self, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
+    def send(self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
         """See ReadyTarget."""
-        head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (self._head, request_id, len(body))
+        head = self._heads.get(path) or self._head(path)
+        if self._sign is not None:
+            lines += self._sign(self._origin.host_header, self._origin.path + path, body)
+        head = b"%b%b\r\n%bcontent-length: %d\r\n\r\n" % (head, request_id, lines, len(body))
         exchange = Exchange((head, body), whole)
         connection = self._origin.idle_connection()
         if connection is not None:
@@ -73,6 +78,15 @@ class HttpTarget:
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
         return exchange
+
+    def _head(self, path: str) -> bytes:
+        """Everything of the request's head that its path decides, up to the request's id."""
+        lines = [f"POST {self._origin.path}{path} HTTP/1.1", f"host: {self._origin.host_header}", *self._fixed_lines]
+        lines += ["content-type: application/json", f"accept: application/json, {EVENT_STREAMS}"]
+        if len(self._heads) >= MAX_PATHS:
+            self._heads.clear()
+        head = self._heads[path] = ("\r\n".join(lines) + "\r\nx-request-id: ").encode("latin-1")
+        return head
 
     async def _connect_and_send(self, exchange: Exchange, journal: Journal) -> None:
         try:
@@ -87,14 +101,9 @@ class HttpTarget:
         self._origin.close()
 
 
-def base_url_of(target: Target, environment: Mapping[str, str]) -> str:
-    """Where the target answers: its own base URL, the environment's, else the vendor's."""
-    return (target.base_url or environment.get(BASE_URL_VARIABLE) or VENDOR_BASE_URL).rstrip("/")
-
-
 def usable_targets(targets: tuple[Target, ...], environment: Mapping[str, str]) -> tuple[Target, ...]:
     """The targets whose secret, if they need one, is in the environment."""
-    return tuple(t for t in targets if t.secret_env is None or environment.get(t.secret_env))
+    return tuple(t for t in targets if has_secret(t, environment))
 
 
 def ready_targets(targets: tuple[Target, ...], environment: Mapping[str, str]) -> dict[str, ReadyTarget]:
@@ -104,6 +113,5 @@ def ready_targets(targets: tuple[Target, ...], environment: Mapping[str, str]) -
         if target.provider == "simulated":
             ready[target.id] = SimulatedTarget(target)
         else:
-            secret = environment.get(target.secret_env) if target.secret_env else None
-            ready[target.id] = HttpTarget(target, base_url_of(target, environment), secret)
+            ready[target.id] = HttpTarget(target, base_url_of(target, environment), sign_in_of(target, environment))
     return ready

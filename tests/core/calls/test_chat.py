@@ -9,18 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keeptrusts.core.calls.chat import (
-    MAX_MODEL_NAME,
     PLAIN_FIELDS,
     ChatRequest,
     body_for,
-    cacheable_form,
-    has_media,
-    is_deterministic,
     limit_field,
     parse_chat,
-    prompt_strings,
-    texts,
 )
+from keeptrusts.core.calls.request import MAX_MODEL_NAME
 from keeptrusts.core.refusal import Reason, Refused
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -56,8 +51,14 @@ def body(**fields: Any) -> bytes:
 
 def use(request: ChatRequest) -> None:
     """Everything that the gateway asks of a request."""
-    for question in (has_media, texts, prompt_strings, cacheable_form, is_deterministic):
-        question(request)  # type: ignore[operator]
+    for question in (
+        request.has_media,
+        request.texts,
+        request.prompt_strings,
+        request.cacheable_form,
+        request.is_deterministic,
+    ):
+        question()
     msgspec.json.decode(body_for(request, "gpt-4o", 5))
 
 
@@ -208,7 +209,7 @@ def test_a_part_that_is_not_text_is_seen_however_it_is_written(content: str) -> 
     raw = b'{"model":"m","messages":[{"role":"user","content":%b}]}' % content.encode()
     request = parse_chat(raw)
     assert not request.plain
-    assert has_media(request)
+    assert request.has_media()
 
 
 def test_a_part_hidden_behind_a_repeated_key_is_seen() -> None:
@@ -218,13 +219,13 @@ def test_a_part_hidden_behind_a_repeated_key_is_seen() -> None:
     )
     request = parse_chat(raw)
     assert not request.plain
-    assert has_media(request)
+    assert request.has_media()
 
 
 def test_an_earlier_answer_that_was_audio_is_seen() -> None:
     raw = b'{"model":"m","messages":[{"role":"assistant","audio":{"id":"audio_1"}}]}'
     assert not parse_chat(raw).plain
-    assert has_media(parse_chat(raw))
+    assert parse_chat(raw).has_media()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_an_earlier_answer_that_was_audio_is_seen() -> None:
 )
 def test_text_is_text(content: str) -> None:
     raw = b'{"model":"m","messages":[{"role":"user","content":%b}]}' % content.encode()
-    assert not has_media(parse_chat(raw))
+    assert not parse_chat(raw).has_media()
 
 
 def test_a_plain_request_has_none_but_known_fields() -> None:
@@ -258,12 +259,12 @@ def test_all_texts_are_found() -> None:
             "tools": [{"type": "function", "function": {"name": "g", "description": "four"}}],
         }
     ).encode()
-    assert {"one", "two", "three", "four"} <= set(texts(parse_chat(raw)))
+    assert {"one", "two", "three", "four"} <= set(parse_chat(raw).texts())
 
 
 def test_what_becomes_prompt_is_counted_with_the_names_of_its_fields() -> None:
     schema = {"type": "json_schema", "json_schema": {"schema": {"properties": {"a_long_name": {"type": "string"}}}}}
-    found = prompt_strings(parse_chat(body(response_format=schema, functions=[{"name": "old_style"}])))
+    found = parse_chat(body(response_format=schema, functions=[{"name": "old_style"}])).prompt_strings()
     assert {"a_long_name", "old_style", "Hi", "role"} <= set(found)
 
 
@@ -275,9 +276,9 @@ def test_equal_questions_have_equal_forms_and_others_have_not() -> None:
         b'{"model":"m","messages":[{"role":"user","content":"a"}],"temperature":0,"user":"u1","stream":true}'
     )
     same = parse_chat(b'{ "temperature":0, "messages":[{"content":"\\u0061","role":"user"}], "model":"m","user":"u2"}')
-    assert cacheable_form(one) == cacheable_form(same)
+    assert one.cacheable_form() == same.cacheable_form()
     for other in (body(temperature=1), body(n=2), body(seed=5), body(tools=[]), body(max_tokens=5)):
-        assert cacheable_form(parse_chat(other)) != cacheable_form(parse_chat(body()))
+        assert parse_chat(other).cacheable_form() != parse_chat(body()).cacheable_form()
 
 
 @pytest.mark.parametrize(
@@ -285,5 +286,5 @@ def test_equal_questions_have_equal_forms_and_others_have_not() -> None:
 )
 def test_only_temperature_0_is_deterministic(temperature: str, deterministic: bool) -> None:
     raw = b'{"model":"m","messages":[],"temperature":%b}' % temperature.encode()
-    assert is_deterministic(parse_chat(raw)) is deterministic
-    assert not is_deterministic(parse_chat(body()))
+    assert parse_chat(raw).is_deterministic() is deterministic
+    assert not parse_chat(body()).is_deterministic()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeptrusts.core.calls.chat import has_media, parse_chat
+from keeptrusts.core.calls.chat import parse_chat
 
 
 @pytest.mark.parametrize(
@@ -11,4 +11,4 @@ from keeptrusts.core.calls.chat import has_media, parse_chat
 def test_media_without_a_type_is_media(part: bytes) -> None:
     request = parse_chat(b'{"model":"m","messages":[{"role":"user","content":[' + part + b"]}]}")
     assert not request.plain
-    assert has_media(request)
+    assert request.has_media()

@@ -16,7 +16,6 @@ from keeptrusts.core.pricing.bound import (
     flat_rates,
     max_output_tokens,
     plain_bound_nanos,
-    refuse_unbounded,
 )
 from keeptrusts.core.pricing.price import Price, Rates, Tier, bound_nanos, cost_nanos
 from keeptrusts.core.refusal import Reason, Refused
@@ -153,11 +152,11 @@ def test_the_longest_answer_of_a_model(model: str, price: Price | None, longest:
 )
 def test_what_nothing_bounds_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(Refused) as caught:
-        refuse_unbounded(request_of(**fields))
+        request_of(**fields).refuse_unbounded()
     assert caught.value.reason is Reason.UNBOUNDED_COST
     assert caught.value.details == {"param": next(iter(fields))}
 
 
 @pytest.mark.parametrize("fields", [{}, {"web_search_options": None}, {"service_tier": "flex"}, {"service_tier": None}])
 def test_what_is_bounded_is_not_refused(fields: dict[str, Any]) -> None:
-    refuse_unbounded(request_of(**fields))
+    request_of(**fields).refuse_unbounded()

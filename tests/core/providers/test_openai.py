@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.dialects.openai_usage import MOST_TOKENS
 from keeptrusts.core.providers.openai import (
     MAX_EVENT_BYTES,
-    MOST_TOKENS,
     StreamReader,
     read_reply,
     spoken_texts,
@@ -187,7 +187,11 @@ def test_reasoning_is_a_part_of_the_output() -> None:
     bill = read_reply(json.dumps(reply).encode())
     assert bill.usage == Usage(input=14, output=25, reasoning=20)
     reply["usage"]["completion_tokens_details"] = {"reasoning_tokens": 99}
-    assert read_reply(json.dumps(reply).encode()).usage == Usage(input=14, output=25, reasoning=25)
+    assert read_reply(json.dumps(reply).encode()).usage is None
+    reply["usage"]["total_tokens"] = 14 + 25 + 99
+    assert read_reply(json.dumps(reply).encode()).usage == Usage(input=14, output=124, reasoning=99), (
+        "xAI counts it apart"
+    )
 
 
 @pytest.mark.parametrize(

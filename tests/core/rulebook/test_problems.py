@@ -120,7 +120,7 @@ def test_one_thing_wrong_is_one_error_at_its_place(name):
 # Targets, written from the smallest file's fifth line on.
 TARGETS = {
     "unknown provider": ("      provider: opnai\n", "unknown_value", "providers.targets[0].provider", 5, 17),
-    "later provider": ("      provider: anthropic\n", "not_supported", "providers.targets[0].provider", 5, 17),
+    "later provider": ("      provider: vertex\n", "not_supported", "providers.targets[0].provider", 5, 17),
     "provider and model in one": (
         "      provider: openai:chat:gpt-4o\n", "unknown_value", "providers.targets[0].provider", 5, 17,
     ),

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from keeptrusts.core.calls.chat import ChatRequest, has_media
+from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.money import nanos_from_picos_up
 from keeptrusts.core.pricing.price import Price, bound_nanos, dearest_rates
-from keeptrusts.core.refusal import Reason, Refused
 
 INPUT_MARGIN_TOKENS = 32
 """Tokens that a provider's chat template adds around a conversation, beyond what the JSON around each message covers."""
@@ -39,12 +38,6 @@ MAX_OUTPUT_TOKENS: Mapping[str, int] = {
 _DATED = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 """The date that makers put behind the name of a model's edition."""
 
-_UNBOUNDED_FIELDS: Mapping[str, str] = {
-    "web_search_options": "a web search is billed by what it finds",
-    "audio": "audio output has a price of its own",
-}
-_STANDARD_TIERS = frozenset({b"null", b'"auto"', b'"default"', b'"flex"', b'"standard_only"'})
-
 
 class Bound(Struct, frozen=True):
     """Upper bounds of one attempt's tokens and cost. ``sent_limit`` is an output limit that we must send, if any."""
@@ -71,7 +64,7 @@ def flat_rates(price: Price | None) -> FlatRates | None:
     return FlatRates(rates.input, rates.output, price.request_nanos)
 
 
-def plain_bound_nanos(request: ChatRequest, flat: FlatRates, answer_tokens: int) -> int:
+def plain_bound_nanos(request: TextRequest, flat: FlatRates, answer_tokens: int) -> int:
     """``bound_of`` for a plain request whose answer is limited to ``answer_tokens``, in one sum."""
     picos = (request.size_bytes + INPUT_MARGIN_TOKENS) * flat.input + answer_tokens * request.n * flat.output
     return nanos_from_picos_up(picos) + flat.request_nanos
@@ -87,43 +80,34 @@ def max_output_tokens(price: Price | None, model: str) -> int | None:
     return known
 
 
-def refuse_unbounded(request: ChatRequest) -> None:
-    """Raises Refused(UNBOUNDED_COST) for a call whose cost nothing in the request bounds."""
-    if b'"input_audio"' in bytes(request.fields["messages"]):
-        raise Refused(
-            Reason.UNBOUNDED_COST,
-            "Audio input can't be used under a budget: its tokens have a price of their own, which is not known here.",
-            {"param": "messages"},
-        )
-    for field, why in _UNBOUNDED_FIELDS.items():
-        if field in request.fields and bytes(request.fields[field]) != b"null":
-            raise Refused(
-                Reason.UNBOUNDED_COST,
-                f"`{field}` can't be used under a budget: {why}, and nothing in the request limits it.",
-                {"param": field},
-            )
-    tier = request.fields.get("service_tier")
-    if tier is not None and bytes(tier) not in _STANDARD_TIERS:
-        raise Refused(
-            Reason.UNBOUNDED_COST,
-            "`service_tier` must be auto, default or flex under a budget: other tiers have no price here.",
-            {"param": "service_tier"},
-        )
+TOOL_PROMPT_TOKENS: Mapping[str, int] = {"anthropic": 1_000, "bedrock": 1_000}
+"""What a provider adds to a prompt that has tools, and bills: more than Anthropic's "Tool use" guide says of any model."""
+
+
+def unseen_tokens(request: TextRequest, provider: str) -> int:
+    """Input that stands nowhere in the request."""
+    return TOOL_PROMPT_TOKENS.get(provider, 0) if "tools" in request.fields else 0
 
 
 def bound_of(
-    request: ChatRequest, price: Price, longest_answer: int | None, unknown_limit: int, input_tokens: int | None = None
+    request: TextRequest,
+    price: Price,
+    longest_answer: int | None,
+    unknown_limit: int,
+    input_tokens: int | None = None,
+    unseen: int = 0,
 ) -> Bound:
     """Bounds one attempt. ``input_tokens`` is an exact count when the caller has one; else the body's bytes bound it,
     since a token is never less than a byte of the text that it stands for.
 
     ``longest_answer`` is the model's own maximum; where that is unknown and the client set no limit, ``unknown_limit``
-    is held and must be sent.
+    is held and must be sent. ``unseen`` tokens of input are added by the provider.
     """
-    if has_media(request):
+    if request.has_media():
         prompt = price.context_window or FULL_CONTEXT_TOKENS
     else:
         prompt = request.size_bytes + INPUT_MARGIN_TOKENS if input_tokens is None else input_tokens
+        prompt += unseen
         if price.context_window is not None and prompt > price.context_window:
             prompt = price.context_window
     sent_limit = None

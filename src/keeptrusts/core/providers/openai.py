@@ -1,4 +1,4 @@
-"""The OpenAI dialect: where its requests go, and what its answers say they cost."""
+"""The OpenAI dialect: what its answers say they cost, whole and as streams."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,33 +7,13 @@ import msgspec
 from msgspec import Struct
 
 from keeptrusts.core.calls.usage import Usage
-
-VENDOR_BASE_URL = "https://api.openai.com/v1"
-CHAT_PATH = "/chat/completions"
-
-
-MOST_TOKENS = 1_000_000_000
-"""No call uses more: a larger figure is a mistake, and its cost would not fit the ledger."""
-
-
-class _PromptDetails(Struct, frozen=True):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(Struct, frozen=True):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct, frozen=True):
-    prompt_tokens: int
-    completion_tokens: int
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
+from keeptrusts.core.dialects.openai_usage import UsageObject, buckets
+from keeptrusts.core.providers.wire import NOTHING_SAID, SAMPLE_BYTES, Bill
 
 
 class _Reply(Struct, frozen=True):
     model: str | None = None
-    usage: _Usage | None = None
+    usage: UsageObject | None = None
 
 
 class _Choice(Struct, frozen=True):
@@ -42,18 +22,9 @@ class _Choice(Struct, frozen=True):
 
 class _Chunk(Struct, frozen=True):
     model: str | None = None
-    usage: _Usage | None = None
+    usage: UsageObject | None = None
     choices: list[_Choice] | None = None
 
-
-class Bill(Struct, frozen=True):
-    """What an answer says of itself. ``usage`` None: it does not say, or what it says cannot be."""
-
-    usage: Usage | None
-    served_model: str | None
-
-
-NOTHING_SAID = Bill(None, None)
 
 _decode_reply = msgspec.json.Decoder(_Reply).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -65,32 +36,12 @@ def read_reply(body: bytes) -> Bill:
         reply = _decode_reply(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOTHING_SAID
-    return Bill(_buckets(reply.usage) if reply.usage is not None else None, reply.model)
+    return Bill(buckets(reply.usage) if reply.usage is not None else None, reply.model)
 
-
-def _buckets(usage: _Usage) -> Usage | None:
-    """Disjoint buckets. Cached input is part of ``prompt_tokens`` in this dialect, reasoning part of completion_tokens.
-
-    Source: the ``CompletionUsage`` schema of OpenAI's API description. None when the figures contradict each other.
-    """
-    details = usage.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details is not None else 0
-    thinking = usage.completion_tokens_details
-    reasoning = (thinking.reasoning_tokens or 0) if thinking is not None else 0
-    if cached < 0 or cached > usage.prompt_tokens or reasoning < 0 or usage.completion_tokens < 0:
-        return None
-    if usage.prompt_tokens > MOST_TOKENS or usage.completion_tokens > MOST_TOKENS:
-        return None
-    return Usage(
-        usage.prompt_tokens - cached, cached, 0, 0, usage.completion_tokens, min(reasoning, usage.completion_tokens)
-    )
-
-
-SAMPLE_BYTES = 32 * 1024
-"""How much of a stream is kept to count its tokens by, should the provider not say them."""
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = b"[DONE]"
+DONE_EVENT = b"data: [DONE]\n\n"
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
@@ -122,6 +73,7 @@ class _Delta(Struct, frozen=True):
 class _Said(Struct, frozen=True):
     delta: _Delta | None = None
     message: _Delta | None = None
+    text: str | None = None
 
 
 class _Speech(Struct, frozen=True):
@@ -138,7 +90,7 @@ def spoken_texts(payload: bytes) -> list[str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     said = [part for choice in choices for part in (choice.delta, choice.message) if part is not None]
-    return [text for part in said for text in part.texts() if text]
+    return [text for part in said for text in part.texts() if text] + [c.text for c in choices if c.text]
 
 
 def _delta_texts(line: bytes) -> list[str]:
@@ -202,7 +154,7 @@ class StreamReader:
 
     def finish(self) -> bytes:
         """The stream came to its end, and a last event that lacks only its blank line counts. Returns what may be relayed."""
-        payload = _payload(self._carry)
+        payload = event_payload(self._carry)
         if payload != _DONE and not _is_chunk(payload):
             return b""
         return self.feed(b"\n\n")
@@ -210,6 +162,12 @@ class StreamReader:
     def rest(self) -> bytes:
         """What is left when the upstream ended in the middle of an event."""
         return self._carry
+
+    broken = None
+
+    def end(self) -> bytes:
+        """What ends the stream, kept back until now."""
+        return DONE_EVENT
 
     @property
     def overfull(self) -> bool:
@@ -221,7 +179,7 @@ class StreamReader:
         for end in _EVENT_END.finditer(block):
             event = block[start : end.end()]
             start = end.end()
-            payload = _payload(event)
+            payload = event_payload(event)
             if payload == _DONE:
                 self.done = True
                 continue
@@ -237,12 +195,12 @@ class StreamReader:
             return True
         if chunk.usage is None:
             return True
-        self.usage = _buckets(chunk.usage)
+        self.usage = buckets(chunk.usage)
         self.served_model = chunk.model
         return self._show_usage or bool(chunk.choices)
 
 
-def _payload(event: bytes) -> bytes:
+def event_payload(event: bytes) -> bytes:
     """An event's data: its lines of that name, together (WHATWG HTML, "Server-sent events")."""
     data = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
     return b"\n".join(data).strip()
@@ -254,3 +212,12 @@ def _is_chunk(payload: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def whole_events(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole events of a stream's bytes, each with the blank line that ends it, and what is left."""
+    events, start = [], 0
+    for end in _EVENT_END.finditer(data):
+        events.append(data[start : end.end()])
+        start = end.end()
+    return events, data[start:]

@@ -20,7 +20,8 @@ class SimulatedSettings(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """Where calls can be sent. ``base_url`` None means: the environment's ``OPENAI_BASE_URL``, else the vendor's own.
+    """Where calls can be sent. ``base_url`` None means: the environment's ``OPENAI_BASE_URL`` for OpenAI, else the vendor's
+    own; Bedrock's is that of the ``region``.
 
     ``model`` is what the target serves when a call's own model name does not decide. ``price`` overrides the price book.
     """
@@ -30,6 +31,7 @@ class Target(Struct, frozen=True):
     base_url: str | None = None
     secret_env: str | None = None
     model: str | None = None
+    region: str | None = None
     price: Price | None = None
     connect_timeout_s: float = 10.0
     first_byte_timeout_s: float = 600.0

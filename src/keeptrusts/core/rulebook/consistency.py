@@ -15,6 +15,12 @@ GROUP_KEY_PREFIX = "kt_cg_"
 GROUP_KEY_LENGTH_MIN = 20
 ENFORCEMENT = ("wallet_enforcement", "enforce_budget")
 ALERTS = ("budget_alerts", "alert_thresholds")
+BASE_URL_EXAMPLES: Mapping[str, str] = {
+    "openai-compatible": "http://localhost:8000/v1",
+    "azure": "https://NAME.openai.azure.com/openai/v1",
+}
+"""Providers that are somewhere else for each customer."""
+
 KNOWN_PROVIDERS = frozenset(get_args(Provider))
 LISTS = (("model_groups", "name", "model group"), ("policies", "name", "policy"))
 
@@ -83,9 +89,14 @@ def targets_fit_their_provider(survey: Survey) -> None:
         if pricing is not None and provider != "simulated" and survey.first_given(target, "model") is None:
             message = "without `model` on the target this price holds for every model that is called there"
             survey.warning("price_for_all", pricing, message, "name the `model`, one target for each price")
-        if provider == "openai-compatible" and survey.first_given(target, "base_url") is None:
-            message = "a target of provider `openai-compatible` needs a `base_url`"
-            survey.error("missing_key", target, message, "for example `base_url: http://localhost:8000/v1`")
+        if provider is not None and provider in BASE_URL_EXAMPLES and survey.first_given(target, "base_url") is None:
+            message = f"a target of provider {quoted(provider)} needs a `base_url`"
+            survey.error("missing_key", target, message, f"for example `base_url: {BASE_URL_EXAMPLES[provider]}`")
+        if provider == "bedrock" and survey.first_given(target, "region") is None:
+            message = "a target of provider `bedrock` needs a `region`"
+            survey.error("missing_key", target, message, "for example `region: us-east-1`")
+        elif provider != "bedrock" and (path := survey.first_given(target, "region")) is not None:
+            survey.error("contradiction", path, "`region` is for targets of provider `bedrock`", "leave it out")
         if provider == "simulated":
             for key in ("base_url", "secret_key_ref"):
                 if (path := survey.first_given(target, key)) is not None:

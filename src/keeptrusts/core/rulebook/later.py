@@ -23,9 +23,7 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
 """Keys by the place where they would stand, ``[]`` for any list item."""
 
 LATER_VALUES: Mapping[str, frozenset[str]] = {
-    "providers.targets[].provider": frozenset(
-        {"anthropic", "azure", "azure-openai", "bedrock", "gemini", "google", "mcp", "vertex"}
-    ),
+    "providers.targets[].provider": frozenset({"azure-openai", "google", "mcp", "vertex"}),
     "model_groups[].routing": frozenset(
         {
             "highest-throughput", "least-busy", "lowest-cost", "lowest-latency", "ordered", "random", "round-robin",

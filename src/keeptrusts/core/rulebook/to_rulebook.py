@@ -20,7 +20,9 @@ from keeptrusts.core.rulebook.rulebook import (
     SpendControl,
 )
 
-VENDOR_SECRET_ENV = "OPENAI_API_KEY"
+VENDOR_SECRET_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
+"""Where a vendor's own key is looked for when the file does not say."""
+
 """Taken for a target of provider ``openai`` that names neither a key nor an address: the key goes to its own vendor only."""
 
 ANY_MODEL = "*"
@@ -56,8 +58,8 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
 
 
 def _target(target: targets.Target) -> Target:
-    is_vendor = target.provider == "openai" and target.base_url is None
-    env = target.secret_key_ref.env if target.secret_key_ref else VENDOR_SECRET_ENV if is_vendor else None
+    vendor_env = VENDOR_SECRET_ENVS.get(target.provider) if target.base_url is None else None
+    env = target.secret_key_ref.env if target.secret_key_ref else vendor_env
     settings = target.simulated or targets.Simulated()
     return Target(
         id=target.id,
@@ -65,6 +67,7 @@ def _target(target: targets.Target) -> Target:
         base_url=target.base_url,
         secret_env=env,
         model=target.model,
+        region=target.region,
         price=_price(target, target.pricing) if target.pricing else None,
         connect_timeout_s=target.timeouts.connect_s,
         first_byte_timeout_s=target.timeouts.first_byte_s,

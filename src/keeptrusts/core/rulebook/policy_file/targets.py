@@ -1,6 +1,6 @@
 """``providers.targets``: where calls can be sent, how to sign in there, and what it costs."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,8 @@ from keeptrusts.core.rulebook.policy_file.values import (
     WebAddress,
 )
 
-Provider = Literal["openai", "openai-compatible", "simulated"]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+Provider = Literal["openai", "openai-compatible", "azure", "anthropic", "gemini", "bedrock", "simulated"]
 
 
 class SecretKeyRef(Entry):
@@ -78,11 +79,14 @@ class Target(Entry):
     provider: Provider = Field(examples=["openai"])
     base_url: WebAddress | None = Field(
         default=None,
-        description="Left out: OPENAI_BASE_URL, else the vendor's own.",
+        description="Left out: OPENAI_BASE_URL for OpenAI, else the vendor's own.",
         examples=["https://api.openai.com/v1"],
     )
     model: Name | None = Field(default=None, description="The model it serves when a call's does not decide.")
     secret_key_ref: SecretKeyRef | None = Field(default=None, examples=["{env: OPENAI_API_KEY}"])
+    region: Region | None = Field(
+        default=None, description="Bedrock only: the AWS region whose endpoint is called.", examples=["eu-central-1"]
+    )
     pricing: Pricing | None = Field(default=None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect_s: 10}"])
     simulated: Simulated | None = Field(default=None, examples=["{latency_ms: 200}"])
