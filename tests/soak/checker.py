@@ -34,11 +34,14 @@ def check(
     ``exhausts``: the calls asked for more than the budget, so that how much of it was used means something.
     ``price_factors``: what our price may be of the provider's. ``one_period`` False: the balance shows only a part of it.
     """
-    truth: Counter[str] = Counter()
-    for served in site.served_to(account):
-        truth[served.request_id] += served.cost_nanos
-    must = truth.keys() | account.answered
-    rows = rows_of(site, account, must, within_s)
+    truth, rows = _bills(site, account), list[Event]()
+    while True:
+        must = truth.keys() | account.answered
+        rows = rows_of(site, account, must, within_s)
+        # Somebody whose client has left may be served only now. A row's bill is in the log before the row is.
+        before, truth = truth, _bills(site, account)
+        if truth == before:
+            break
     found = list(problems)
     by_request = Counter(row["request_id"] for row in rows)
     cost = {row["request_id"]: nanos(row["cost_usd"]) for row in rows}
@@ -60,6 +63,14 @@ def check(
         recovery_s=recovery_s,
         problems=tuple(found),
     )
+
+
+def _bills(site: Site, account: Account) -> Counter[str]:
+    """What the provider billed for each call, in nano-USD, by its own log."""
+    bills: Counter[str] = Counter()
+    for served in site.served_to(account):
+        bills[served.request_id] += served.cost_nanos
+    return bills
 
 
 def rows_of(site: Site, account: Account, must: set[str], within_s: float = ROWS_WITHIN_S) -> list[Event]:
