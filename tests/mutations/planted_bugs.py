@@ -157,10 +157,21 @@ BUGS = (
         (
             (
                 "gateway/relay.py",
-                "        await node.journal.written()\n        await client.whole(200, lines, content)",
-                "        await client.whole(200, lines, content)",
+                "        await node.journal.written()\n        await client.whole(200, lines, answer.body)",
+                "        await client.whole(200, lines, answer.body)",
             ),
         ),
+    ),
+    PlantedBug(
+        "what a stream tells before its end is its bill",
+        (
+            (
+                "core/providers/translated.py",
+                "return self._told if self._stopped or self.done else None",
+                "return self._told",
+            ),
+        ),
+        ("tests/core/providers/test_wires.py",),
     ),
     PlantedBug(
         "a stream ends before its row is written",
@@ -181,6 +192,7 @@ BUGS = (
                 'call.status, call.cache_hit, call.cost_nanos, call.saved_nanos = "cached", True, entry.cost_nanos, 0',
             ),
         ),
+        ("tests/gateway/test_life_of_a_call.py",),
     ),
     PlantedBug(
         "money is a float",

@@ -129,6 +129,17 @@ def test_what_is_told_before_the_model_stopped_is_not_the_bill() -> None:
     assert (stream.usage, stream.done) == (Usage(10, 4, 2, 1, 25), True)
 
 
+def test_figures_that_grow_with_the_answer_are_no_bill_before_its_end() -> None:
+    wire = WIRES["messages"]["openai"]
+    wire.body(MESSAGES, "gpt-x", None, None)
+    stream = wire.stream(MESSAGES, NOW_S)
+    growing = {"prompt_tokens": 14, "completion_tokens": 3}
+    stream.feed(event({"id": "c", "choices": [{"index": 0, "delta": {"content": "Hel"}}], "usage": growing}))
+    assert stream.usage is None
+    stream.feed(b"".join(CHUNKS[2:]))
+    assert stream.usage == Usage(14, output=25)
+
+
 def test_what_the_provider_says_is_wrong_is_no_part_of_the_answer() -> None:
     wire = WIRES["chat"]["anthropic"]
     wire.body(CHAT, "claude-x", None, 50)
