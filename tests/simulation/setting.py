@@ -14,7 +14,7 @@ TEAMS = ("team_a", "team_b", "team_c")
 PROJECT = "search"
 PROJECTS = {"team_b": {"project": PROJECT}}
 DEPARTMENT = "eng"
-MODELS = {"gpt-4o-mini": "openai", "gpt-4.1-mini": "openai-compatible"}
+MODELS = {"gpt-4o-mini": "openai", "gpt-4.1-mini": "azure"}
 RATES = {"gpt-4o-mini": Rates(150_001, 600_007), "gpt-4.1-mini": Rates(400_003, 1_600_009)}
 FIRST_PRICES = datetime(2025, 1, 1, tzinfo=UTC)
 LONGEST_ANSWER = 64
