@@ -62,7 +62,11 @@ class Registrar:
         return not self._reports.empty()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        name, pid = (await reader.readline()).decode().split()
+        line = await reader.readline()
+        if not line:  # a child that was killed before it could report
+            writer.close()
+            return
+        name, pid = line.decode().split()
         report = Reported(name, int(pid), reader, writer)
         self._all.append(report)
         await self._reports.put(report)
