@@ -115,6 +115,11 @@ def test_what_nothing_bounds_is_refused_under_a_budget(door: str, more: dict[str
     assert (caught.value.reason, caught.value.details) == (Reason.UNBOUNDED_COST, {"param": param})
 
 
+def test_a_request_that_is_only_counted_needs_no_limit() -> None:
+    body = json.dumps({name: value for name, value in MESSAGES.items() if name != "max_tokens"}).encode()
+    assert parse_messages(body, counting=True).max_tokens is None
+
+
 def test_an_answer_that_would_be_fetched_later_is_refused() -> None:
     with pytest.raises(Refused, match="background"):
         read("responses", background=True)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeptrusts.core.calls.usage import Usage
-from keeptrusts.core.dialects.openai_usage import MOST_TOKENS
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 from keeptrusts.core.providers.openai import (
     MAX_EVENT_BYTES,
     StreamReader,

@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+MOST_TOKENS = 1_000_000_000
+"""No call uses more: a larger figure is a mistake, and its cost would not fit the ledger."""
+
 
 class UsageSource(StrEnum):
     """Where a row's token counts come from, from the best evidence to none."""

@@ -2,14 +2,13 @@
 
 from keeptrusts.core.dialects.anthropic_errors import read_error, write_error
 from keeptrusts.core.dialects.anthropic_reply import read_reply, write_reply
-from keeptrusts.core.dialects.anthropic_request import read_count_request, read_request, write_count, write_request
+from keeptrusts.core.dialects.anthropic_request import read_request, write_count, write_request
 from keeptrusts.core.dialects.anthropic_stream_reader import StreamReader
 from keeptrusts.core.dialects.anthropic_stream_writer import StreamWriter
 
 __all__ = [
     "StreamReader",
     "StreamWriter",
-    "read_count_request",
     "read_error",
     "read_reply",
     "read_request",

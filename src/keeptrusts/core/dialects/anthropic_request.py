@@ -88,11 +88,6 @@ def read_request(fields: Fields) -> Conversation:
     return _read(fields, limit)
 
 
-def read_count_request(fields: Fields) -> Conversation:
-    """The conversation of a decoded body of ``/v1/messages/count_tokens``: it has no output limit. Raises Refused."""
-    return _read(fields, None)
-
-
 def write_count(tokens: int) -> bytes:
     """The answer of ``/v1/messages/count_tokens`` (``MessageTokensCount``)."""
     return _encode({"input_tokens": tokens})

@@ -23,7 +23,7 @@ from keeptrusts.core.calls.conversation import (
 )
 from keeptrusts.core.dialects.anthropic_reply import NO_INPUT, STOPS_IN, Block
 from keeptrusts.core.dialects.anthropic_usage import Figures, read_figures, usage_of
-from keeptrusts.core.dialects.sse import SseReader
+from keeptrusts.core.dialects.sse import EventsReader
 
 _UNREADABLE = "The provider reports an error in words that can't be read."
 _NOTHING_SAID = (bytes(NO_INPUT), b"null")
@@ -65,33 +65,17 @@ class _Event(Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class StreamReader:
+class StreamReader(EventsReader):
     """Reads one stream, cut anywhere. Events that are not of the dialect, and blocks that only Anthropic's own servers make,
     are passed over; nothing is read after the end or an error."""
 
-    __slots__ = ("_figures", "_over", "_sse", "_tools")
+    __slots__ = ("_figures", "_over", "_tools")
 
     def __init__(self) -> None:
-        self._sse = SseReader()
+        super().__init__()
         self._figures = Figures()
         self._tools: dict[int, int] = {}  # the number of each call, by its block's index
         self._over = False
-
-    @property
-    def overfull(self) -> bool:
-        """Whether an event has begun that is larger than any may be: nothing more is read."""
-        return self._sse.overfull
-
-    def feed(self, data: bytes) -> list[StreamEvent]:
-        """What the bytes complete."""
-        return self._read(self._sse.feed(data))
-
-    def finish(self) -> list[StreamEvent]:
-        """The stream came to its end: what lacks only its last blank line counts."""
-        return self._read(self._sse.finish())
-
-    def _read(self, events: list[tuple[str, bytes]]) -> list[StreamEvent]:
-        return [news for name, data in events for news in self._take(name, data)]
 
     def _take(self, name: str, data: bytes) -> Iterator[StreamEvent]:
         if self._over:

@@ -9,10 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from keeptrusts.core.calls.usage import Usage
-
-MOST_TOKENS = 1_000_000_000
-"""No call uses more: a larger figure is a mistake, and its cost would not fit the ledger."""
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 
 
 class _CacheCreation(Struct, frozen=True):

@@ -11,10 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from keeptrusts.core.calls.conversation import Choice, Reply, StopReason, Text, Thinking, ToolUse
-from keeptrusts.core.calls.usage import Usage
-
-MOST_TOKENS = 1_000_000_000
-"""No call uses more: a larger figure is a mistake, and its cost would not fit the ledger."""
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

@@ -12,11 +12,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from keeptrusts.core.calls.conversation import Choice, Reply, StopReason, Text, Thinking, ToolUse
-from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 from keeptrusts.core.dialects.gemini_thinking import marked
-
-MOST_TOKENS = 1_000_000_000
-"""No call uses more: a larger figure is a mistake, and its cost would not fit the ledger."""
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

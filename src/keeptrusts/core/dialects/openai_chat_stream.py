@@ -22,16 +22,16 @@ from keeptrusts.core.calls.conversation import (
     ToolDelta,
     UsageNews,
 )
+from keeptrusts.core.calls.replay import DONE_EVENT
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.dialects.openai_chat_reply import BROKEN_OFF, FINISH_REASONS, Content, call_id, spoken, stop_reason
 from keeptrusts.core.dialects.openai_error import error_event, error_of
 from keeptrusts.core.dialects.openai_usage import read_usage, write_usage
-from keeptrusts.core.dialects.sse import SseReader, sse_event
+from keeptrusts.core.dialects.sse import EventsReader, sse_event
 
 _encode = msgspec.json.Encoder().encode
 
 DONE = b"[DONE]"
-DONE_EVENT = sse_event(DONE)
 MOST_CHOICES = 128
 MOST_TOOL_CALLS = 1_024
 """No answer has more; what is beyond is not read."""
@@ -182,35 +182,19 @@ class _OpenChoice:
         self.stopped = False
 
 
-class StreamReader:
+class StreamReader(EventsReader):
     """Reads a provider's stream, cut anywhere, as events. What makes no sense is skipped; no bytes make it raise.
 
     After ``Ended`` or ``Broken`` nothing is read. A stream that stops without either did not come to its end.
     """
 
     def __init__(self) -> None:
-        self._events = SseReader()
+        super().__init__()
         self._choices: dict[int, _OpenChoice] = {}
         self._id: str | None = None
         self._over = False
 
-    @property
-    def overfull(self) -> bool:
-        """Whether an event has begun that is larger than any may be."""
-        return self._events.overfull
-
-    def feed(self, data: bytes) -> list[StreamEvent]:
-        """The events that ``data`` completes."""
-        return self._read(self._events.feed(data))
-
-    def finish(self) -> list[StreamEvent]:
-        """The stream's bytes came to an end: a last event counts that lacks only its blank line."""
-        return self._read(self._events.finish())
-
-    def _read(self, events: list[tuple[str, bytes]]) -> list[StreamEvent]:
-        return [news for _, data in events for news in self._news(data)]
-
-    def _news(self, data: bytes) -> Iterator[StreamEvent]:
+    def _take(self, name: str, data: bytes) -> Iterator[StreamEvent]:
         if self._over:
             return
         if data.strip() == DONE:

@@ -35,7 +35,7 @@ from keeptrusts.core.dialects.openai_responses_answer import (
 )
 from keeptrusts.core.dialects.openai_responses_items import BETWEEN_SUMMARIES
 from keeptrusts.core.dialects.openai_responses_usage import NOTHING, UNREADABLE, buckets
-from keeptrusts.core.dialects.sse import Event, SseReader
+from keeptrusts.core.dialects.sse import EventsReader
 
 MOST_ITEMS = 4_096
 """No output has more; what is beyond is not read."""
@@ -69,36 +69,20 @@ class _Told:
         self.thinking: str | None = None
 
 
-class StreamReader:
+class StreamReader(EventsReader):
     """Reads a provider's stream, cut anywhere, as events. What makes no sense is skipped; no bytes make it raise.
 
     After ``Ended`` or ``Broken`` nothing is read. A stream that stops without either did not come to its end.
     """
 
     def __init__(self) -> None:
-        self._events = SseReader()
+        super().__init__()
         self._items: dict[int, _Told] = {}
         self._tool_count = 0
         self._begun = False
         self._over = False
 
-    @property
-    def overfull(self) -> bool:
-        """Whether an event has begun that is larger than any may be."""
-        return self._events.overfull
-
-    def feed(self, data: bytes) -> list[StreamEvent]:
-        """The events that ``data`` completes."""
-        return self._read(self._events.feed(data))
-
-    def finish(self) -> list[StreamEvent]:
-        """The stream's bytes came to an end: a last event counts that lacks only its blank line."""
-        return self._read(self._events.finish())
-
-    def _read(self, events: list[Event]) -> list[StreamEvent]:
-        return [event for _, data in events for event in self._events_of(data)]
-
-    def _events_of(self, data: bytes) -> Iterator[StreamEvent]:
+    def _take(self, name: str, data: bytes) -> Iterator[StreamEvent]:
         try:
             news = _decode(data)
             read = _READ.get(news.type)

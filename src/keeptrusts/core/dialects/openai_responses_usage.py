@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from keeptrusts.core.calls.usage import Usage
-from keeptrusts.core.dialects.openai_usage import MOST_TOKENS
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 
 
 class _Written(Struct, frozen=True):

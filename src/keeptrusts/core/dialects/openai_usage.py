@@ -10,10 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from keeptrusts.core.calls.usage import Usage
-
-MOST_TOKENS = 1_000_000_000
-"""No call uses more: a larger figure is a mistake."""
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 
 
 class _PromptDetails(Struct, frozen=True):

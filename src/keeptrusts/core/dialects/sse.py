@@ -3,6 +3,10 @@
 Source: WHATWG HTML, "Server-sent events", sections "Parsing an event stream" and "Interpreting an event stream".
 """
 
+from collections.abc import Iterator
+
+from keeptrusts.core.calls.conversation import StreamEvent
+
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 """No event of a stream is larger; whoever sends one is not to be read on."""
 
@@ -78,6 +82,34 @@ class SseReader:
         self._line.clear()
         self._data.clear()
         self._name = b""
+
+
+class EventsReader:
+    """What the readers of streams have in common that come as server-sent events: a dialect says what one event tells."""
+
+    __slots__ = ("_sse",)
+
+    def __init__(self) -> None:
+        self._sse = SseReader()
+
+    @property
+    def overfull(self) -> bool:
+        """Whether an event has begun that is larger than any may be: nothing more is read."""
+        return self._sse.overfull
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """What the bytes complete."""
+        return self._read(self._sse.feed(data))
+
+    def finish(self) -> list[StreamEvent]:
+        """The stream came to its end: a last event counts that lacks only its blank line."""
+        return self._read(self._sse.finish())
+
+    def _read(self, events: list[Event]) -> list[StreamEvent]:
+        return [told for name, data in events for told in self._take(name, data)]
+
+    def _take(self, name: str, data: bytes) -> Iterator[StreamEvent]:
+        raise NotImplementedError
 
 
 def sse_event(data: bytes, name: str = "") -> bytes:

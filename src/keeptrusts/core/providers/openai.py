@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Struct
 
+from keeptrusts.core.calls.replay import DONE_EVENT
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.dialects.openai_usage import UsageObject, buckets
 from keeptrusts.core.providers.wire import NOTHING_SAID, SAMPLE_BYTES, Bill
@@ -41,7 +42,6 @@ def read_reply(body: bytes) -> Bill:
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = b"[DONE]"
-DONE_EVENT = b"data: [DONE]\n\n"
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024

@@ -9,10 +9,9 @@ from msgspec import Raw, Struct
 
 from keeptrusts.core.calls.chat import body_for
 from keeptrusts.core.calls.request import TextRequest, encode, strings
-from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 from keeptrusts.core.dialects.anthropic_usage import Figures, read_figures, usage_of
 from keeptrusts.core.dialects.openai_responses_usage import LAST_EVENTS, NOTHING, buckets
-from keeptrusts.core.dialects.openai_usage import MOST_TOKENS
 from keeptrusts.core.providers.openai import StreamReader, read_reply, spoken_texts
 from keeptrusts.core.providers.passing import News, PassingStream
 from keeptrusts.core.providers.wire import KEY_STATUSES, Bill, NoAnswer, Stream, Whole
