@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONSTARTUP __PYVENV_L
 unexport UV_PROJECT UV_PROJECT_ENVIRONMENT UV_PYTHON UV_SYSTEM_PYTHON UV_FROZEN UV_LOCKED UV_NO_SYNC UV_WORKING_DIR
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_CONSTRAINT PIP_REQUIREMENT
 
-.PHONY: up test check lint bench soak fmt docs
+.PHONY: up test check lint bench clients soak fmt docs
 .NOTPARALLEL:
 .DEFAULT_GOAL := up
 
@@ -32,6 +32,10 @@ lint: $(READY)  # all of check but the tests
 
 bench: $(READY)  # this gateway beside its peers; results in bench/RESULTS.md
 	$(BIN)/python -m bench.run $(ARGS)
+
+clients: $(READY)  # official and popular clients against every provider; they have an environment of their own
+	$(BIN)/python -m tests.clients.environment
+	$(BIN)/pytest -m clients tests/clients $(ARGS)
 
 soak: $(READY)  # every fault for real, for about an hour; the table in build/soak/table.md
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -150,6 +150,7 @@ def test_any_json_has_no_schema() -> None:
         (ToolChoice("required"), None, "ANY"),
         (None, True, "VALIDATED"),
         (ToolChoice("none", parallel=False), True, "NONE"),
+        (ToolChoice("required", parallel=False), None, "ANY"),
     ],
 )
 def test_tool_modes(choice: ToolChoice | None, strict: bool | None, mode: str) -> None:
@@ -295,7 +296,6 @@ def test_thinking(name: str, reasoning: Reasoning, config: dict[str, Any]) -> No
         (asked(user("")), "messages", "not empty"),
         (asked(logprobs=1, stream=True), "logprobs", "streamed"),
         (asked(reasoning=Reasoning("huge")), "reasoning_effort", "huge"),
-        (asked(tools=(WEATHER,), tool_choice=ToolChoice(parallel=False)), "parallel_tool_calls", "at once"),
     ],
 )
 def test_refuses_by_name_what_it_can_not_do(conversation: Conversation, param: str, words: str) -> None:

@@ -75,12 +75,10 @@ def _declaration(tool: Tool) -> dict[str, Any]:
 
 
 def _tool_config(conversation: Conversation) -> dict[str, Any] | None:
+    """``parallel`` is a wish that Gemini has no setting for: refusing it would shut out clients that always send it."""
     if not conversation.tools:
         return None
     choice = conversation.tool_choice or ToolChoice()
-    if choice.parallel is False and choice.mode != "none":
-        message = "Gemini can't be kept from calling several tools at once: leave `parallel_tool_calls` out."
-        raise _refused("parallel_tool_calls", message)
     mode = _MODES[choice.mode]
     if mode == "AUTO" and any(tool.strict for tool in conversation.tools):
         mode = "VALIDATED"  # free to call or to speak, but a call keeps to its schema
