@@ -29,6 +29,7 @@ NO_ROW = frozenset(
     {
         Reason.MISSING_KEY,
         Reason.INVALID_KEY,
+        Reason.ADMIN_ONLY,
         Reason.ROUTE_NOT_FOUND,
         Reason.METHOD_NOT_ALLOWED,
         Reason.NOT_READY,
@@ -45,6 +46,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.KEY_SUSPENDED: "The key is suspended. An administrator can resume it.",
     Reason.KEY_EXPIRED: "The key's time is over. Ask for a new one.",
     Reason.ATTRIBUTION_REQUIRED: "The key is bound to no team, or lacks another dimension that the policy file requires; `details.missing` lists them.",
+    Reason.ADMIN_ONLY: "What operators ask a gateway takes the API token; a gateway key is for calls.",
     Reason.INVALID_JSON: "The body is not JSON, not UTF-8, or nested too deeply.",
     Reason.INVALID_REQUEST: "A field is missing or wrong; `details.param` names it.",
     Reason.BODY_TOO_LARGE: "The body is over `gateway.max_body_bytes`.",

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     KEY_SUSPENDED = "key_suspended"
     KEY_EXPIRED = "key_expired"
     ATTRIBUTION_REQUIRED = "attribution_required"
+    ADMIN_ONLY = "admin_only"
     # what
     INVALID_JSON = "invalid_json"
     INVALID_REQUEST = "invalid_request"

@@ -218,6 +218,8 @@ class Attempt:
             source,
             None if self.price is None else self.price.version,
         )
+        if self.forwarded:
+            call.upstream_ns += self.answer.waited_ns
         call.attempts = (*call.attempts, row)
         call.settles = 1
         call.cost_nanos = cost + (call.cost_nanos or 0)

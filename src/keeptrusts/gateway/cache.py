@@ -30,6 +30,10 @@ class AnswerCache:
         self._entries: OrderedDict[bytes, Cached] = OrderedDict()
         self._bytes = 0
 
+    def __len__(self) -> int:
+        """How many answers are kept."""
+        return len(self._entries)
+
     def get(self, key: bytes, now: float) -> Cached | None:
         """The answer under this key, if it has not expired."""
         entry = self._entries.get(key)

@@ -34,7 +34,10 @@ class CallIds:
 
 
 class Call:
-    """What is known of the call so far. ``cost_nanos`` stays None until something was sent or served."""
+    """What is known of the call so far. ``cost_nanos`` stays None until something was sent or served.
+
+    ``upstream_ns`` is how long it waited for providers, ``first_byte_ns`` when its client got a stream's first bytes.
+    """
 
     asked_model = ""
     model = ""
@@ -55,6 +58,8 @@ class Call:
     stream = False
     http_status = 200
     recorded = False
+    upstream_ns = 0
+    first_byte_ns = 0
 
     def __init__(self, call_id: str, at_ns: int, started: float, caller: Caller, request_id: str) -> None:
         self.call_id = call_id

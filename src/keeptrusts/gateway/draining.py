@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from keeptrusts.gateway.acceptor import Acceptor, Place
+from keeptrusts.gateway.admin import Admin
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import CHAT
 from keeptrusts.gateway.endpoints import application
@@ -37,13 +38,13 @@ LOOK_S = 0.02
 class GatewayServer(uvicorn.Server):
     """uvicorn's server with its signals and its end left to us. ``place``: see Acceptor; None: it has a socket of its own."""
 
-    def __init__(self, node: Node, place: Place | None, supervised: bool) -> None:
+    def __init__(self, node: Node, admin: Admin, place: Place | None, supervised: bool) -> None:
         self._supervised = supervised
         self.hurry = asyncio.Event()
         self._acceptor: Acceptor | None = None
         super().__init__(
             uvicorn.Config(
-                application(node),
+                application(node, admin),
                 http=self._protocol(node),
                 ws="none",
                 lifespan="off",
@@ -55,6 +56,7 @@ class GatewayServer(uvicorn.Server):
                 proxy_headers=False,
             )
         )
+        node.observed.in_flight = lambda: len(self.server_state.tasks)
         if place is not None:
             self._acceptor = Acceptor(place, self._connection)
 

@@ -10,6 +10,7 @@ import msgspec
 from keeptrusts.core.calls.messages import parse_messages
 from keeptrusts.core.dialects.anthropic import write_count
 from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.admin import ADMIN_ENDPOINTS, Admin
 from keeptrusts.gateway.attempt import counted_input
 from keeptrusts.gateway.caller import identify
 from keeptrusts.gateway.client import Client
@@ -87,8 +88,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
 }
 
 
-def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[None]]:
-    """The ASGI application of one node."""
+def application(node: Node, admin: Admin) -> Callable[[dict[str, Any], Any, Any], Awaitable[None]]:
+    """The ASGI application of one node. What ``admin`` answers needs the API token here."""
     routes = ROUTES
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -96,10 +97,12 @@ def application(node: Node) -> Callable[[dict[str, Any], Any, Any], Awaitable[No
         client.name_request("req" + node.call_ids.next(time.time_ns())[3:])
         methods = routes.get(scope["path"])
         handler = None if methods is None else methods.get(scope["method"])
-        if handler is None:
-            await client.refuse(_no_such(scope, methods))
-        else:
+        if handler is not None:
             await handler(node, client)
+        elif scope["path"] in ADMIN_ENDPOINTS:
+            await admin.serve(client, scope["method"], scope["path"])
+        else:
+            await client.refuse(_no_such(scope, methods))
 
     return app
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from time import monotonic_ns
 from typing import Protocol
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
@@ -33,7 +34,7 @@ class UpstreamFailed(Exception):
 class Exchange:
     """One request on its way: its answer's head and body as they arrive, and who waits for them.
 
-    A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
+    ``waited_ns`` is how long its answer took, once it has ended. A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
     """
 
     status = 0
@@ -41,6 +42,8 @@ class Exchange:
     complete = False
     sent = False
     deadline = 0.0
+    sent_ns = 0
+    waited_ns = 0
     _queued = 0
     _failure: BaseException | None = None
     _waiter: asyncio.Future[None] | None = None
@@ -106,6 +109,7 @@ class Exchange:
     def finish(self) -> None:
         """The whole answer arrived."""
         self.complete = True
+        self.waited_ns = monotonic_ns() - self.sent_ns
         if self._arrival is not None:
             if not self._arrival.done():
                 self._arrival.set_result(b"".join(self._chunks))
@@ -117,6 +121,8 @@ class Exchange:
         if self.complete or self._failure is not None:
             return
         self._failure = failure
+        if self.sent:
+            self.waited_ns = monotonic_ns() - self.sent_ns
         if self._arrival is not None:
             if not self._arrival.done():
                 self._arrival.set_exception(failure)

@@ -78,6 +78,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
             permit.leave(call.used_tokens, node.now_s())
     except Refused as refused:
         call.refused(refused)
+        node.observed.counts.refused(refused)
         await _record(node, call)
         await client.refuse(refused)
     except JournalFailed:
@@ -94,6 +95,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
     finally:
         if not call.recorded:
             node.journal.append(encode_record(call.event(node.loop.time())))
+        node.observed.ended(call, door.name)
 
 
 def _judge(call: Call, judge: Judge, request: TextRequest, body: bytes) -> None:

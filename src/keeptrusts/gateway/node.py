@@ -4,18 +4,16 @@ import asyncio
 import logging
 import math
 import os
-import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from keeptrusts import __version__
 from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.records import Boot, End, LeaseIntent, encode_record
 from keeptrusts.core.ledger.wallet import FURTHER
-from keeptrusts.core.link import Changes, Heartbeat, RegisteredControl, RegisteredGroup, Registration, Snapshot
+from keeptrusts.core.link import Changes, Heartbeat, Registration, Snapshot
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
@@ -27,8 +25,10 @@ from keeptrusts.gateway.caller import Callers
 from keeptrusts.gateway.edition import Edition
 from keeptrusts.gateway.journal import JournalBusy, JournalFailed, machine_boot_id, new_journal
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
+from keeptrusts.gateway.observed import Observed
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.recovery import Recovery
+from keeptrusts.gateway.registration import registration_of
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
 from keeptrusts.gateway.targets import ready_targets, usable_targets
@@ -69,7 +69,7 @@ class Node:
         self.node_id = _fresh_id("nod")
         self.call_ids = CallIds()
         self.cache = AnswerCache()
-        self.unknown_keys = 0
+        self.observed = Observed()
         self.retired = False
         self.on_retired: Callable[[], None] | None = None
         self._rulebook = rulebook
@@ -120,6 +120,23 @@ class Node:
         assert self._edition is not None
         return self._edition
 
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rules in force."""
+        return self._rulebook
+
+    @property
+    def link_age_s(self) -> float | None:
+        """How old what the control plane said is, in seconds; None for a gateway that runs alone."""
+        if self._link is None:
+            return None
+        return max(0.0, self.loop.time() - (self._stale_at - self._rulebook.max_stale_s))
+
+    @property
+    def unshipped_records(self) -> int:
+        """How many records the control plane has not taken yet."""
+        return 0 if self._shipper is None else max(0, self.journal.written_seq - self._shipper.shipped_seq)
+
     def now_s(self) -> int:
         """Whole seconds on the clock of the rate limits."""
         return int(self.loop.time())
@@ -131,8 +148,7 @@ class Node:
 
     def count_unknown(self, refused: Refused) -> None:
         """A call that no known credential made: counted, and given no row, since anybody could fill the ledger with them."""
-        if refused.reason in (Reason.INVALID_KEY, Reason.MISSING_KEY):
-            self.unknown_keys += 1
+        self.observed.counts.refused(refused)
 
     def report(self, call: Call, error: Exception) -> None:
         """Something is wrong with us: for whoever reads the log."""
@@ -141,6 +157,7 @@ class Node:
     async def start(self) -> None:
         """Recovers what crashed nodes left, gets keys and prices, and opens. Without a control plane in reach it opens on
         the saved snapshot, or waits for one. Raises StartRefused."""
+        self._spawn(self.observed.watch_loop())
         if self._link is None or self._shipper is None:
             callers = Callers(os.urandom(32), self._rulebook.groups, self._rulebook.model_allowlist)
             await self._recovery.first(self._registration())
@@ -317,23 +334,7 @@ class Node:
             log.warning("Can't save the snapshot, so a start without the control plane would have none: %s", error)
 
     def _registration(self) -> Registration:
-        rulebook = self._rulebook
-        return Registration(
-            node_id=self.node_id,
-            hostname=socket.gethostname(),
-            version=__version__,
-            providers=tuple(sorted({target.provider for target in rulebook.targets} | {"openai"})),
-            wallet_enforcement=rulebook.wallet_enforcement,
-            thresholds=rulebook.thresholds,
-            groups=tuple(
-                RegisteredGroup(group.name, group.wallet_team_id or group.name, group.limits)
-                for group in rulebook.groups
-            ),
-            spend_controls=tuple(
-                RegisteredControl(c.team, c.period, c.hard_cap_nanos, c.soft_cap_nanos, c.on_hard_cap)
-                for c in rulebook.spend_controls
-            ),
-        )
+        return registration_of(self.node_id, self._rulebook)
 
     async def _return_idle(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """From the provider to the client: whole answers and streams, settled before the client can see that they are complete."""
 
 from functools import lru_cache
+from time import time_ns
 
 from keeptrusts.clock import NANOS_PER_S
 from keeptrusts.core.calls.replay import as_stream, assemble
@@ -74,6 +75,7 @@ async def relay_stream(
         return
     data = await answer.read()
     await client.begin(STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s()))
+    call.first_byte_ns = time_ns()
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
     kept: list[bytes] = []
     room = MAX_ENTRY_BYTES if key is not None else 0

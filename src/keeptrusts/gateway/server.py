@@ -12,6 +12,7 @@ from msgspec import Struct
 from keeptrusts.collector import calm_collector
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.acceptor import Place
+from keeptrusts.gateway.administration import Administration, admin_socket
 from keeptrusts.gateway.draining import GatewayServer
 from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.gateway.remote_link import RemoteLink
@@ -81,8 +82,10 @@ async def serve(options: GatewayOptions) -> None:
     link_for = _link_maker(rulebook, options.environment)
     if place is None or place.number == 0:
         announce(rulebook)
+    admin_at = admin_socket(rulebook, options.environment, place)
     node = Node(rulebook, options.environment, options.data_dir, link_for)
-    server = GatewayServer(node, place, options.supervised)
+    administration = Administration(node, admin_at, place, options.data_dir, options.environment)
+    server = GatewayServer(node, administration.admin, place, options.supervised)
     node.on_retired = server.told_to_stop
     loop = asyncio.get_running_loop()
 
@@ -96,6 +99,7 @@ async def serve(options: GatewayOptions) -> None:
     serving = loop.create_task(server.serve(sockets=[] if listener is None else [listener]))
     sweeping = loop.create_task(server.close_idle())
     try:
+        await administration.start()
         await node.start()
         calm_collector()
         server.accept()
@@ -106,7 +110,10 @@ async def serve(options: GatewayOptions) -> None:
         sweeping.cancel()
         server.should_exit = True
         await serving
-        await _leave(node, server)
+        try:
+            await _leave(node, server)
+        finally:
+            await administration.stop()
 
 
 async def _leave(node: Node, server: GatewayServer) -> None:

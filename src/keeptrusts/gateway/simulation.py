@@ -11,6 +11,8 @@ from keeptrusts.core.routing.target import SimulatedSettings, Target
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.token_count import count_tokens
 
+NANOS_PER_MS = 1_000_000
+
 
 class SimulatedAnswer:
     """An answer that comes from nowhere, at the pace that the settings ask for."""
@@ -23,6 +25,7 @@ class SimulatedAnswer:
         self.status = status
         self.headers: dict[bytes, bytes] = {}
         self.sent = True
+        self.waited_ns = 0
 
     async def head(self) -> None:
         """Waits for the latency that the settings ask for."""
@@ -31,7 +34,7 @@ class SimulatedAnswer:
         self._begun = True
         await self._journal.written()
         if self._settings.latency_ms:
-            await asyncio.sleep(self._settings.latency_ms / 1000)
+            await self._pause(self._settings.latency_ms)
 
     async def whole(self) -> bytes:
         """The complete body."""
@@ -42,8 +45,12 @@ class SimulatedAnswer:
         """The next event; empty at the end."""
         await self.head()
         if self._settings.token_interval_ms:
-            await asyncio.sleep(self._settings.token_interval_ms / 1000)
+            await self._pause(self._settings.token_interval_ms)
         return next(self._events, b"")
+
+    async def _pause(self, for_ms: int) -> None:
+        await asyncio.sleep(for_ms / 1000)
+        self.waited_ns += for_ms * NANOS_PER_MS
 
     def abandon(self) -> None:
         """Nothing to let go of."""

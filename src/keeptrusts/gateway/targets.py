@@ -16,11 +16,12 @@ MAX_PATHS = 1_000
 
 
 class Answer(Protocol):
-    """An answer on its way, from a socket or from the simulated provider."""
+    """An answer on its way, from a socket or from the simulated provider. ``waited_ns``: how long it took, once it is over."""
 
     status: int
     headers: dict[bytes, bytes]
     sent: bool
+    waited_ns: int
 
     async def head(self) -> None:
         """Waits for status and headers."""

@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
+from time import monotonic_ns
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -68,6 +69,7 @@ class _Connection(asyncio.Protocol):
         exchange.attach(self)
         self._exchange = exchange
         exchange.sent = True
+        exchange.sent_ns = monotonic_ns()
         origin = self._origin
         exchange.deadline = origin.tick + origin.first_byte_timeout_s
         origin.busy.add(self)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from keeptrusts.cli.admin_address import ADMIN_LISTEN, with_admin_listen
 from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.listening import Address, address, must_be_free
 from keeptrusts.gateway.acceptor import Place
@@ -32,6 +33,9 @@ def run(
     workers: Annotated[
         int, typer.Option(min=1, max=MAX_WORKERS, help="How many processes serve the port together.")
     ] = 1,
+    admin_listen: Annotated[
+        str | None, typer.Option(help="Where operators ask for metrics and health: HOST:PORT, or a socket's path.")
+    ] = None,
 ) -> None:
     """Run a gateway until SIGTERM or Ctrl-C. It does not start on a policy file with errors.
 
@@ -41,11 +45,12 @@ def run(
     at = address(port, listen, DEFAULT_PORT)
     home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
     place = take_place(os.environ)
+    environ = os.environ if admin_listen is None else {**os.environ, ADMIN_LISTEN: admin_listen}
     if workers > 1:
-        raise typer.Exit(_run_workers(policy_config, at, home, workers, os.environ))
+        raise typer.Exit(_run_workers(policy_config, at, home, workers, environ))
     if place is None:
         must_be_free(at)
-    _run_one(policy_config, at, home, place, supervised, os.environ)
+    _run_one(policy_config, at, home, place, supervised, environ)
 
 
 def _run_one(
@@ -56,7 +61,7 @@ def _run_one(
 
     # Of several workers the first one speaks for all.
     problems = sys.stderr if place is None or place.number == 0 else io.StringIO()
-    rulebook = checked_rulebook(policy_config, environ, problems)
+    rulebook = with_admin_listen(checked_rulebook(policy_config, environ, problems), environ)
     try:
         run_gateway(rulebook, at.host, at.port, home, environ, place, supervised)
     except (CannotStart, CutShort) as trouble:

@@ -67,6 +67,14 @@ class ApiLink(Struct, frozen=True):
     token_env: str
 
 
+class AdminRules(Struct, frozen=True):
+    """Where operators ask: ``HOST:PORT`` or a socket's path, beside the gateway's port; the variable that holds their token,
+    None for that of the API."""
+
+    listen: str | None = None
+    token_env: str | None = None
+
+
 class Rulebook(Struct, frozen=True):
     """One edition of the rules. ``api`` None: the gateway runs alone, without wallets."""
 
@@ -95,3 +103,4 @@ class Rulebook(Struct, frozen=True):
     max_journal_bytes: int = 1024**3
     journal_retention_s: int = 900
     min_slice_nanos: int = NANOS_PER_USD // 100
+    admin: AdminRules = AdminRules()

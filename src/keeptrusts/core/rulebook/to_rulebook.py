@@ -12,6 +12,7 @@ from keeptrusts.core.routing.target import GroupModel, ModelGroup, SimulatedSett
 from keeptrusts.core.rulebook.policy_file import groups, serving, spending, targets
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.rulebook import (
+    AdminRules,
     ApiLink,
     CacheRules,
     ConsumerGroup,
@@ -54,6 +55,7 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         durability=file.gateway.durability,
         max_journal_bytes=file.gateway.max_journal_bytes,
         journal_retention_s=file.gateway.journal_retention_s,
+        admin=AdminRules(file.gateway.admin.listen, file.gateway.admin.token_env),
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Name, WebAddress
+from keeptrusts.core.rulebook.policy_file.watching import Admin
 
 
 class Cache(Entry):
@@ -102,3 +103,4 @@ class Gateway(Entry):
         description="How long the journal is kept after the API has it. Longer than the age of the oldest backup that may have to be restored.",
         examples=[86400],
     )
+    admin: Admin = Field(default=Admin(), examples=["{listen: '127.0.0.1:41003'}"])
