@@ -18,7 +18,7 @@ def check(text):
     result = compile_rulebook(text)
     errors = [p for p in result.problems if p.severity == "error"]
     assert (result.rulebook is None) == bool(errors)
-    lines = text.count("\n") + 2
+    lines = sum(text.count(end) for end in "\n\r\x85\u2028\u2029") + 2
     for problem in result.problems:
         assert problem.line is None or 1 <= problem.line <= lines
         assert problem.message
