@@ -55,6 +55,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.MODEL_NOT_ALLOWED: "The key, its group or the policy file does not allow this model.",
     Reason.ROUTE_NOT_FOUND: "The gateway has no such address.",
     Reason.METHOD_NOT_ALLOWED: "The address takes another method.",
+    Reason.IDEMPOTENCY_CONFLICT: "The `Idempotency-Key` was used for another request within the last ten minutes.",
     Reason.POLICY_VIOLATION: "A content policy with `action: block` matched; `details.policy` names it.",
     Reason.RATE_LIMIT_EXCEEDED: "A limit of the key or its group is reached; `details` names the limit and whose it is.",
     Reason.INSUFFICIENT_BALANCE: "The most that this call can cost does not fit what is left of the team's budget. Raise the budget, or ask for a lower `max_tokens`.",

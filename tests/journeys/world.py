@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -74,8 +74,8 @@ def _targets(provider_url: str) -> list[dict[str, object]]:
 class World(Product):
     """A product whose provider speaks every dialect. ``bills`` is what that provider says it has served."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, worldly)
+    def __init__(self, directory: Path, policy: Callable[[str, str], Policy] = worldly) -> None:
+        super().__init__(directory, policy)
         self.env.update(SECRETS)
         self._bills: list[Billed] = []
         self._read_to = 0

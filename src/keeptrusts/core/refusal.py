@@ -29,6 +29,7 @@ class Reason(StrEnum):
     ROUTE_NOT_FOUND = "route_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     POLICY_VIOLATION = "policy_violation"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     # how much
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_BALANCE = "insufficient_balance"

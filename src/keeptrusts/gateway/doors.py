@@ -22,16 +22,13 @@ Render = Callable[[Refused], bytes]
 class Door(Struct, frozen=True, eq=False):
     """A route that costs money. ``refusal`` is the body of an error, ``broken`` the event of a stream that breaks off.
 
-    ``passed``: header lines of the client's that go on to a provider of the same dialect. ``keeps_streams``: whether the
-    answer that a stream spells out can be kept, and told as a stream again.
-    """
+    ``passed``: header lines of the client's that go on to a provider of the same dialect."""
 
     name: str
     parse: Callable[[bytes], TextRequest]
     refusal: Render
     broken: Render
     passed: tuple[bytes, ...] = ()
-    keeps_streams: bool = False
 
 
 def _data_event(refused: Refused) -> bytes:
@@ -55,7 +52,7 @@ def _responses_event(refused: Refused) -> bytes:
     return b"event: error\ndata: " + _encode({"type": "error", **told, "sequence_number": 0, "error": error}) + b"\n\n"
 
 
-CHAT = Door("chat", parse_chat, error_body, _data_event, keeps_streams=True)
+CHAT = Door("chat", parse_chat, error_body, _data_event)
 COMPLETIONS = Door("completions", parse_completion, error_body, _data_event)
 RESPONSES = Door("responses", parse_responses, error_body, _responses_event)
 EMBEDDINGS = Door("embeddings", parse_embedding, error_body, _data_event)

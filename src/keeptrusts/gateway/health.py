@@ -45,7 +45,7 @@ async def health_part(node: Node, body: bytes) -> dict[str, Any]:
         "policies_loaded": len(rulebook.policies),
         "requests_processed": requests,
         "requests_in_flight": observed.in_flight(),
-        "cache": {"entries": len(node.cache), "hit_rate_pct": round(100 * hits / served, 1) if served else 0.0},
+        "cache": {"entries": len(node.answers.cache), "hit_rate_pct": round(100 * hits / served, 1) if served else 0.0},
         "control_plane": None if age_s is None else {"age_seconds": round(age_s, 1), "max": rulebook.max_stale_s},
         "journal": {
             "records": journal.next_seq - 1,

@@ -16,21 +16,25 @@ from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import Hop, fitting
 from keeptrusts.gateway.attempt import Attempt
-from keeptrusts.gateway.cache import cache_key
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.caller import identify
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.exchange import UpstreamFailed
+from keeptrusts.gateway.flights import ClientGone
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import Permit, admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.refusals import UPSTREAM, unwritten
-from keeptrusts.gateway.relay import relay_cached, relay_stream, relay_whole
+from keeptrusts.gateway.relay import relay_kept, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
+from keeptrusts.gateway.sharing import Share
 from keeptrusts.gateway.waiting_room import Applicant
+
+CLIENT_CLOSED_REQUEST = 499
+"""The status, in the ledger alone, of a call whose client left while it waited for an equal one."""
 
 
 async def serve(node: Node, client: Client, door: Door) -> None:
@@ -66,14 +70,13 @@ async def serve(node: Node, client: Client, door: Door) -> None:
             _judge(call, edition.judge, request, body)
         permit = admit(caller.meters, request, rulebook.default_output_tokens, node.now_s())
         try:
-            cached = rulebook.cache.enabled and not client.wants_no_trace
-            cached = cached and (door.keeps_streams or not request.stream)
-            key = cache_key(rulebook.cache, caller, request) if cached else None
-            entry = node.cache.get(key, started) if key is not None and not client.wants_fresh else None
-            if entry is not None:
-                await relay_cached(node, call, client, request, entry)
+            share = None
+            if rulebook.cache.enabled or b"idempotency-key" in client.headers:
+                share = node.answers.share(edition, call, client, door, request, body, lane)
+            if share is None:
+                await _serve(node, edition, call, client, door, request, lane, permit, None)
             else:
-                await _serve(node, edition, call, client, door, request, lane, permit, key)
+                await _serve_shared(node, edition, call, client, door, request, lane, permit, share)
         finally:
             permit.leave(call.used_tokens, node.now_s())
     except Refused as refused:
@@ -109,6 +112,33 @@ def _judge(call: Call, judge: Judge, request: TextRequest, body: bytes) -> None:
         )
 
 
+async def _serve_shared(
+    node: Node,
+    edition: Edition,
+    call: Call,
+    client: Client,
+    door: Door,
+    request: TextRequest,
+    lane: Lane,
+    permit: Permit,
+    share: Share,
+) -> None:
+    """Answers with what was paid for already, or buys an answer and shares it with equal calls."""
+    try:
+        found = await share.find()
+        if found is not None:
+            await relay_kept(node, call, client, found, permit)
+        else:
+            await _serve(node, edition, call, client, door, request, lane, permit, share)
+    except ClientGone:
+        call.status, call.reason, call.http_status = "refused", "client_gone", CLIENT_CLOSED_REQUEST
+    except Refused as refused:
+        share.refuse(refused)
+        raise
+    finally:
+        share.end()
+
+
 async def _serve(
     node: Node,
     edition: Edition,
@@ -118,7 +148,7 @@ async def _serve(
     request: TextRequest,
     lane: Lane,
     permit: Permit,
-    key: bytes | None,
+    share: Share | None,
 ) -> None:
     """Tries the lane's targets in order until one answers."""
     hops = _fitting(lane, request)
@@ -130,9 +160,9 @@ async def _serve(
         try:
             attempt.forward(request, edition, client.lines(wire.passed) if wire.passed else b"", node.journal)
             if request.stream:
-                await relay_stream(node, call, client, door, request, attempt, permit, key)
+                await relay_stream(node, call, client, door, request, attempt, permit, share)
             else:
-                await relay_whole(node, call, client, request, attempt, permit, key)
+                await relay_whole(node, call, client, request, attempt, permit, share)
             return
         except UpstreamFailed as failure:
             attempt.fail(failure, node.treasury)

@@ -19,7 +19,6 @@ from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.adoption import RETIRED_MARK
 from keeptrusts.gateway.backlog import Backlog
-from keeptrusts.gateway.cache import AnswerCache
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers
 from keeptrusts.gateway.edition import Edition
@@ -29,6 +28,7 @@ from keeptrusts.gateway.observed import Observed
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.recovery import Recovery
 from keeptrusts.gateway.registration import registration_of
+from keeptrusts.gateway.sharing import Answers
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
 from keeptrusts.gateway.targets import ready_targets, usable_targets
@@ -68,7 +68,7 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.node_id = _fresh_id("nod")
         self.call_ids = CallIds()
-        self.cache = AnswerCache()
+        self.answers = Answers()
         self.observed = Observed()
         self.retired = False
         self.on_retired: Callable[[], None] | None = None
@@ -84,7 +84,6 @@ class Node:
         self._recovering = False
         self._stale_at = math.inf
         self._heard(self.loop.time())
-        self.cache_rules = rulebook.cache
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
         self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)

@@ -24,6 +24,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.ROUTE_NOT_FOUND: (404, "invalid_request_error"),
     Reason.METHOD_NOT_ALLOWED: (405, "invalid_request_error"),
     Reason.POLICY_VIOLATION: (409, "policy_violation"),
+    Reason.IDEMPOTENCY_CONFLICT: (422, "invalid_request_error"),
     Reason.RATE_LIMIT_EXCEEDED: (429, "rate_limit_error"),
     Reason.INSUFFICIENT_BALANCE: (402, "budget_exceeded"),
     Reason.WALLET_STOPPED: (402, "budget_exceeded"),

@@ -4,15 +4,13 @@ from functools import lru_cache
 from time import time_ns
 
 from keeptrusts.clock import NANOS_PER_S
-from keeptrusts.core.calls.replay import as_stream, assemble
 from keeptrusts.core.calls.request import TextRequest
-from keeptrusts.core.calls.usage import Usage, UsageSource
+from keeptrusts.core.calls.usage import UsageSource
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.providers.wire import NOTHING_SAID, Bill, NoAnswer, Stream
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.attempt import Attempt
-from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Cached
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
@@ -20,6 +18,7 @@ from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.limiting import Permit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE
+from keeptrusts.gateway.sharing import Found, Share
 from keeptrusts.gateway.token_count import count_tokens
 
 STREAM_LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -30,7 +29,7 @@ ENDLESS = "the stream ended without its last event"
 
 
 async def relay_whole(
-    node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, permit: Permit, key: bytes | None
+    node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, permit: Permit, share: Share | None
 ) -> None:
     """Relays a complete answer. Raises UpstreamFailed, or Refused for a provider's error that another may not have."""
     content = await attempt.answer.whole()
@@ -45,13 +44,14 @@ async def relay_whole(
     bill = answer.bill
     if bill.usage is not None:
         attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury)
-        if key is not None:
-            _keep(node, call, attempt, key, answer.body)
     else:
         output_tokens = sum(count_tokens(text) for text in attempt.wire.spoken(content))
         attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
     node.journal.append(encode_record(call.event(node.loop.time())))
     lines = _lines(call, attempt, permit, node)
+    if share is not None:
+        share.keep(answer.body, attempt.cost_nanos, bill.usage is not None)
+        lines += share.line
     if not client.leave_to(node.journal, lines, answer.body):
         await node.journal.written()
         await client.whole(200, lines, answer.body)
@@ -65,7 +65,7 @@ async def relay_stream(
     request: TextRequest,
     attempt: Attempt,
     permit: Permit,
-    key: bytes | None,
+    share: Share | None,
 ) -> None:
     """Relays a stream as it comes. Its end waits for the settlement; a client that left changes nothing."""
     answer = attempt.answer
@@ -74,11 +74,12 @@ async def relay_stream(
         await _relay_error(node, call, client, request, attempt, answer.status, await answer.whole())
         return
     data = await answer.read()
-    await client.begin(STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s()))
+    lines = STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s())
+    await client.begin(lines if share is None else lines + share.line)
     call.first_byte_ns = time_ns()
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
     kept: list[bytes] = []
-    room = MAX_ENTRY_BYTES if key is not None else 0
+    room = -1 if share is None else share.room_bytes
     failure: UpstreamFailed | None = None
     try:
         while data:
@@ -96,15 +97,17 @@ async def relay_stream(
                 raise UpstreamFailed(f"it said {reader.broken}", sent=True)
             data = await answer.read()
         if out := reader.finish():
-            room = -1
+            room -= len(out)
+            kept.append(out)
             await client.more(out)
     except UpstreamFailed as broken:
         failure = broken
     last = _settle_stream(node, call, door, request, attempt, reader, failure)
-    if key is not None and room >= 0 and reader.done and reader.usage is not None:
-        reply = assemble(b"".join(kept), _usage_object(call.usage))
-        if reply is not None:
-            _keep(node, call, attempt, key, reply)
+    if share is not None and reader.done:
+        # Before the end stands a comment, which says what this call cost.
+        kept.append(last.partition(b"\n\n")[2])
+        events = b"".join(kept) if room >= 0 else None
+        share.keep_stream(events, attempt.cost_nanos, call.usage, reader.usage is not None)
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
     await client.end(last)
@@ -174,37 +177,27 @@ async def _relay_error(
     await client.whole(status, lines, body)
 
 
-async def relay_cached(node: Node, call: Call, client: Client, request: TextRequest, entry: Cached) -> None:
+async def relay_kept(node: Node, call: Call, client: Client, found: Found, permit: Permit) -> None:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
-    events = as_stream(entry.body, request.include_usage) if request.stream else None
-    if request.stream and events is None:
-        raise Refused(Reason.UPSTREAM_ERROR, "The answer that was kept can't be sent as a stream.")
-    call.status, call.cache_hit, call.cost_nanos, call.saved_nanos = "cached", True, 0, entry.cost_nanos
-    call.provider, call.model = entry.provider, entry.model
+    kept = found.kept
+    call.status, call.cost_nanos = "cached", 0
+    is_replay = found.how == "replay"
+    if is_replay:
+        call.reason = "idempotent_replay"
+    else:
+        call.cache_hit, call.saved_nanos = True, kept.cost_nanos
+    call.provider, call.model = kept.provider, kept.model
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    lines = b"%bx-keeptrusts-cache: hit\r\n%b" % (target_lines(call.provider, call.model), _cost_line(0))
-    if events is None:
-        await client.whole(200, JSON_LINE + lines, entry.body)
+    lines = target_lines(call.provider, call.model) + _cost_line(0) + permit.lines(node.now_s())
+    lines += b"x-keeptrusts-cache: %b\r\nage: %d\r\n" % (found.how.encode(), kept.age_s(call.at_ns // NANOS_PER_S))
+    if is_replay:
+        lines += b"idempotent-replayed: true\r\n"
+    if found.events is None:
+        await client.whole(200, JSON_LINE + lines, kept.body)
         return
     await client.begin(STREAM_LINES + lines)
-    await client.end(events)
-
-
-def _keep(node: Node, call: Call, attempt: Attempt, key: bytes, body: bytes) -> None:
-    rules = node.cache_rules
-    entry = Cached(body, attempt.cost_nanos, call.provider or "", call.model, node.loop.time() + rules.ttl_s)
-    node.cache.put(key, entry, rules.max_entries)
-
-
-def _usage_object(usage: Usage) -> dict[str, object]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.output,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
-    }
+    await client.end(found.events)
 
 
 @lru_cache(maxsize=4_096)

@@ -282,6 +282,18 @@ def test_equal_questions_have_equal_forms_and_others_have_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "twice"),
+    [
+        (b'{"model":"m","messages":[{"role":"user","content":"a","content":"b"}]}', True),
+        (b'{"model":"m","messages":[],"tools":[{"function":{"name":"f","n\\u0061me":"g"}}]}', True),
+        (b'{"model":"m","messages":[{"role":"user"},{"role":"user"}],"seed":123456789012345678901234567890}', False),
+    ],
+)
+def test_what_may_be_read_in_two_ways_is_noticed(raw: bytes, twice: bool) -> None:
+    assert parse_chat(raw).says_a_key_twice() is twice
+
+
+@pytest.mark.parametrize(
     ("temperature", "deterministic"), [("0", True), ("0.0", True), ("0.1", False), ("false", False), ("null", False)]
 )
 def test_only_temperature_0_is_deterministic(temperature: str, deterministic: bool) -> None:

@@ -181,7 +181,13 @@ def test_whatever_comes_is_refused_or_read(door: str, fields: dict[str, Any]) ->
             request.refuse_unbounded()
         except Refused:
             continue
-        for ask in (request.has_media, request.texts, request.prompt_strings, request.cacheable_form):
+        for ask in (
+            request.has_media,
+            request.texts,
+            request.prompt_strings,
+            request.cacheable_form,
+            request.says_a_key_twice,
+        ):
             ask()
 
 

@@ -55,6 +55,7 @@ class ChatRequest(TextRequest):
         "web_search_options": "a web search is billed by what it finds",
         "audio": "audio output has a price of its own",
     }
+    passing_fields: ClassVar[frozenset[str]] = frozenset({"web_search_options"})
     include_usage = False
 
     def has_media(self) -> bool:

@@ -39,6 +39,7 @@ class MessagesRequest(TextRequest):
         "speed": "another speed has a price of its own",
         "inference_geo": "another region has a price of its own",
     }
+    passing_fields: ClassVar[frozenset[str]] = frozenset({"mcp_servers", "container"})
 
     def has_media(self) -> bool:
         """See TextRequest."""

@@ -4,6 +4,7 @@ What is sent upstream is written from this envelope again, so that the provider 
 (a repeated JSON key, for one, can't show us one value and the provider another).
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -38,6 +39,8 @@ class TextRequest:
     """Fields that can't change the answer."""
     unbounded_fields: ClassVar[Mapping[str, str]] = {}
     """Fields that nothing in the request bounds the cost of, and why."""
+    passing_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields by which the answer depends on more than the request, or by which the call does more than answer."""
 
     asked: Conversation | None = None
     """The request in its neutral form, once it was translated."""
@@ -91,12 +94,30 @@ class TextRequest:
         fields = {name: self.value(name) for name in self.fields if name not in self.beside_the_answer}
         return msgspec.json.encode([self.door, fields], order="deterministic")
 
+    def is_passing(self) -> bool:
+        """Whether the same request may rightly be answered otherwise the next time."""
+        return any(bytes(self.fields[name]) not in NOTHING for name in self.fields.keys() & self.passing_fields)
+
+    def says_a_key_twice(self) -> bool:
+        """Whether an object inside it has a key twice, or may have: providers differ in which of the two they go by."""
+        try:
+            for raw in self.fields.values():
+                json.loads(bytes(raw), object_pairs_hook=_once, parse_int=str, parse_float=str)
+        except (ValueError, RecursionError):
+            return True
+        return False
+
     def is_deterministic(self) -> bool:
         """Whether the client asked for temperature 0."""
         if "temperature" not in self.fields:
             return False
         temperature = self.value("temperature")
         return temperature == 0 and temperature is not False
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a key twice")
 
 
 NOTHING = (b"null", b"false", b"[]")

@@ -38,6 +38,7 @@ class ResponsesRequest(TextRequest):
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"input", "instructions", "tools", "tool_choice", "text"})
     read_fields: ClassVar[frozenset[str]] = frozenset({"input", "instructions", "tools"})
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user", "metadata"})
+    passing_fields: ClassVar[frozenset[str]] = frozenset({"conversation", "background"})
 
     def has_media(self) -> bool:
         """See TextRequest."""

@@ -42,13 +42,18 @@ class SpendControl(Struct, frozen=True):
 
 
 class CacheRules(Struct, frozen=True):
-    """The exact-match answer cache. Off unless enabled; entries never cross their scope."""
+    """The answer cache. Off unless enabled; entries never cross their scope.
+
+    ``max_wait_s``: how long a call waits for an equal one that is under way; 0: it does not.
+    """
 
     enabled: bool = False
     ttl_s: int = 3600
     scope: CacheScope = "team"
     max_entries: int = 10_000
     deterministic_only: bool = False
+    max_bytes: int = 256 * 1024 * 1024
+    max_wait_s: float = 30.0
 
 
 class Policy(Struct, frozen=True):

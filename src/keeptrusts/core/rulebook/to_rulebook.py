@@ -9,7 +9,7 @@ from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 from keeptrusts.core.routing.target import GroupModel, ModelGroup, SimulatedSettings, Target
-from keeptrusts.core.rulebook.policy_file import groups, serving, spending, targets
+from keeptrusts.core.rulebook.policy_file import caching, groups, spending, targets
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.rulebook import (
     AdminRules,
@@ -147,8 +147,16 @@ def _spend_control(control: spending.SpendControl) -> SpendControl:
     )
 
 
-def _cache(cache: serving.Cache) -> CacheRules:
-    return CacheRules(cache.enabled, cache.ttl, cache.scope, cache.max_entries, cache.deterministic_only)
+def _cache(cache: caching.Cache) -> CacheRules:
+    return CacheRules(
+        cache.enabled,
+        cache.ttl,
+        cache.scope,
+        cache.max_entries,
+        cache.deterministic_only,
+        cache.max_bytes,
+        cache.single_flight_timeout_ms / 1000,
+    )
 
 
 def _models(models: list[str] | None) -> frozenset[str] | None:

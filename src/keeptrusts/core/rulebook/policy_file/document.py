@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from keeptrusts.core.rulebook.policy_file.caching import Cache
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.groups import ConsumerGroup, ModelGroup
-from keeptrusts.core.rulebook.policy_file.serving import Api, Cache, Gateway, Policy, RequiredAttribution
+from keeptrusts.core.rulebook.policy_file.serving import Api, Gateway, Policy, RequiredAttribution
 from keeptrusts.core.rulebook.policy_file.spending import (
     ALERT_EXAMPLE,
     ALERT_KEYS,

@@ -1,29 +1,12 @@
-"""``cache``, ``api``, ``attribution``, ``policies`` and ``gateway``: how the gateway itself serves."""
+"""``api``, ``attribution``, ``policies`` and ``gateway``: how the gateway itself serves."""
 
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Name, WebAddress
 from keeptrusts.core.rulebook.policy_file.watching import Admin
-
-
-class Cache(Entry):
-    """Answers given again to identical calls within one scope."""
-
-    enabled: bool = False
-    ttl: int = Field(
-        default=3600,
-        ge=1,
-        le=31_536_000,
-        validation_alias=AliasChoices("ttl", "ttl_seconds"),
-        description="In seconds.",
-    )
-    scope: Literal["key", "team", "organization"] = "team"
-    mode: Literal["exact"] = "exact"
-    max_entries: int = Field(default=10_000, ge=1, le=10_000_000)
-    deterministic_only: bool = Field(default=False, description="Keep answers to calls with temperature 0 only.")
 
 
 class Api(Entry):

@@ -1,0 +1,38 @@
+"""``cache``: answers that are given again."""
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+
+from keeptrusts.core.rulebook.policy_file.entry import Entry
+
+
+class Cache(Entry):
+    """Answers given again to equal calls within one scope."""
+
+    enabled: bool = False
+    ttl: int = Field(
+        default=3600,
+        ge=1,
+        le=31_536_000,
+        validation_alias=AliasChoices("ttl", "ttl_seconds"),
+        description="In seconds.",
+    )
+    scope: Literal["key", "team", "organization"] = "team"
+    mode: Literal["exact"] = "exact"
+    max_entries: int = Field(default=10_000, ge=1, le=10_000_000)
+    max_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1_048_576,
+        le=1024**4,
+        description="How much memory each gateway process keeps answers in.",
+        examples=[268435456],
+    )
+    deterministic_only: bool = Field(default=False, description="Keep answers to calls with temperature 0 only.")
+    single_flight_timeout_ms: int = Field(
+        default=30_000,
+        ge=0,
+        le=600_000,
+        description="How long a call waits for an equal one that is under way, in place of being made too; 0: not at all.",
+        examples=[30000],
+    )
