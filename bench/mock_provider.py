@@ -6,6 +6,8 @@
 import argparse
 import asyncio
 import json
+import ssl
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -122,10 +124,17 @@ def _content_length(head: bytes) -> int:
     return int(head[at + 14 : head.index(b"\r", at)])
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, certificate: Path | None) -> None:
     served = Served()
-    server = await asyncio.get_running_loop().create_server(lambda: Provider(served), "127.0.0.1", port, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Provider(served), "127.0.0.1", port, backlog=1024)
+    ports = [server.sockets[0].getsockname()[1]]
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
+        secured = await loop.create_server(lambda: Provider(served), "127.0.0.1", 0, ssl=tls, backlog=1024)
+        ports.append(secured.sockets[0].getsockname()[1])
+    print(*ports, flush=True)
     await server.serve_forever()
 
 
@@ -133,7 +142,9 @@ def main() -> None:
     """Serve until stopped."""
     parser = argparse.ArgumentParser(description="The benchmark's mock provider, on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port; the port is printed")
-    uvloop.run(_serve(parser.parse_args().port))
+    parser.add_argument("--tls", type=Path, help="PEM file of certificate and key: a second port speaks TLS")
+    options = parser.parse_args()
+    uvloop.run(_serve(options.port, options.tls))
 
 
 if __name__ == "__main__":

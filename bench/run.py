@@ -96,12 +96,12 @@ def _rounds(
     results: Results, field: list[Gateway], scenarios: Sequence[Scenario], cores: Cores, folder: Path, home: Path
 ) -> None:
     rounds = results.settings.rounds
-    with mock_provider(cores, folder) as (mock, mock_port):
+    with mock_provider(cores, folder) as mock:
         for number in range(1, rounds + 1):
             for gateway in list(field):
                 site_folder = folder / f"{number}-{gateway.name.replace(', ', '-').replace(' ', '-')}"
                 site_folder.mkdir()
-                site = Site(mock_port, site_folder, _home_of(gateway, home), cores, mock)
+                site = Site(mock, site_folder, _home_of(gateway, home), cores)
                 _say(f"round {number} of {rounds}: {gateway.name}")
                 try:
                     _turn(results, gateway, site, scenarios, number)
@@ -164,7 +164,7 @@ def _not_available(results: Results, gateway: Gateway, reason: str) -> None:
 
 
 def _served(site: Site) -> int:
-    return int(get(site.mock_port, "/served")[1])
+    return int(get(site.mock.port, "/served")[1])
 
 
 def _home_of(gateway: Gateway, home: Path) -> Path:

@@ -27,10 +27,10 @@ _SECONDS_MAX = 3600.0
 def _running(folder: Path) -> Iterator[Running]:
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.load})
-    with mock_provider(cores, folder) as (mock, port):
+    with mock_provider(cores, folder) as mock:
         site = folder / "keeptrusts"
         site.mkdir()
-        with KEEPTRUSTS.serve(Site(port, site, folder, cores, mock)) as running:
+        with KEEPTRUSTS.serve(Site(mock, site, folder, cores)) as running:
             yield running
 
 

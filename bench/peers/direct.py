@@ -15,7 +15,7 @@ def _install(home: Path) -> str:
 
 @contextmanager
 def _serve(site: Site) -> Iterator[Running]:
-    yield Running(site.mock, Address(site.mock_port, "/v1/chat/completions", (), MODEL))
+    yield Running(site.mock.child, Address(site.mock.port, "/v1/chat/completions", (), MODEL))
 
 
 DIRECT = Gateway("direct", "the load generator asks the mock provider itself", _install, _serve)

@@ -3,8 +3,10 @@
 from bench.peers.direct import DIRECT
 from bench.peers.gateway import Gateway
 from bench.peers.keeptrusts import CACHE_HIT, KEEPTRUSTS
+from bench.peers.keeptrusts import SECURED as KEEPTRUSTS_SECURED
 from bench.peers.litellm import LITELLM
 from bench.peers.nginx import NGINX, SATURATED
+from bench.peers.nginx import SECURED as NGINX_SECURED
 from bench.peers.portkey import PORTKEY
 from bench.peers.tensorzero import TENSORZERO
 
@@ -12,7 +14,9 @@ from bench.peers.tensorzero import TENSORZERO
 FIELD: tuple[Gateway, ...] = (
     KEEPTRUSTS,
     CACHE_HIT,
+    KEEPTRUSTS_SECURED,
     NGINX,
+    NGINX_SECURED,
     SATURATED,
     DIRECT,
     TENSORZERO,

@@ -16,19 +16,33 @@ class NotAvailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Mock:
+    """The mock provider: one port, another that speaks TLS, and the certificate that it shows there."""
+
+    child: Child
+    port: int
+    tls_port: int
+    certificate: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """Where one start of a gateway takes place."""
 
-    mock_port: int
+    mock: Mock
     folder: Path  # empty, for this start alone: configuration, logs, data
     home: Path  # where its installation is
     cores: Cores
-    mock: Child
 
     @property
     def provider_url(self) -> str:
         """The mock provider's base URL, as OpenAI clients take it."""
-        return f"http://127.0.0.1:{self.mock_port}/v1"
+        return f"http://127.0.0.1:{self.mock.port}/v1"
+
+    @property
+    def secure_provider_url(self) -> str:
+        """The same over TLS."""
+        return f"https://127.0.0.1:{self.mock.tls_port}/v1"
 
 
 @dataclass(frozen=True, slots=True)

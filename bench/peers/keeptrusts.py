@@ -90,13 +90,15 @@ def _program() -> Path:
 
 
 @contextmanager
-def _serve(site: Site, *, cache: bool = False) -> Iterator[Running]:
+def _serve(site: Site, *, cache: bool = False, secured: bool = False) -> Iterator[Running]:
     api_port, port = free_port(), free_port()
     config = site.folder / "policy-config.yaml"
-    settings = {"provider_url": site.provider_url, "api_port": api_port, "key": _KEY, "team": _TEAM}
+    provider_url = site.secure_provider_url if secured else site.provider_url
+    settings = {"provider_url": provider_url, "api_port": api_port, "key": _KEY, "team": _TEAM}
     config.write_text(_CONFIG.format(**settings) + (_CACHE if cache else ""))
-    secrets = {"OPENAI_API_KEY": "none", "KEEPTRUSTS_API_TOKEN": _TOKEN}
-    environment = bare_environment(site.folder, {**secrets, "KEEPTRUSTS_API_URL": f"http://127.0.0.1:{api_port}"})
+    more = {"OPENAI_API_KEY": "none", "KEEPTRUSTS_API_TOKEN": _TOKEN}
+    more |= {"KEEPTRUSTS_API_URL": f"http://127.0.0.1:{api_port}", "SSL_CERT_FILE": str(site.mock.certificate)}
+    environment = bare_environment(site.folder, more)
     api_command = [str(_program()), "api", "run", "--port", str(api_port), "--data-dir", str(site.folder / "api")]
     gateway_command = [str(_program()), "gateway", "run", "--policy-config", str(config)]
     gateway_command += ["--port", str(port), "--data-dir", str(site.folder / "gateway")]
@@ -159,6 +161,13 @@ def _authorization() -> dict[str, str]:
 
 KEEPTRUSTS = Gateway(
     "keeptrusts", "key, attribution, limits, policy, wallet, journal, event for every call", _install, _serve
+)
+SECURED = Gateway(
+    "keeptrusts, TLS",
+    "the same, with TLS to the provider",
+    _install,
+    partial(_serve, secured=True),
+    frozenset({"call", "paced"}),
 )
 CACHE_HIT = Gateway(
     "keeptrusts, cache hit",

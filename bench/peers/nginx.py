@@ -44,7 +44,8 @@ _UPSTREAM = """
     }}
 """
 _FORWARD = """
-            proxy_pass http://provider;
+            proxy_pass {scheme}://provider;
+            {tls}
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_buffering off;
@@ -75,8 +76,10 @@ def _install(home: Path) -> str:
 
 
 @contextmanager
-def _proxy(site: Site, provider_port: int, asks: Sequence[Ask]) -> Iterator[Running]:
-    settings = {"http": _UPSTREAM.format(port=provider_port), "location": _FORWARD}
+def _proxy(
+    site: Site, provider_port: int, asks: Sequence[Ask], scheme: str = "http", tls: str = ""
+) -> Iterator[Running]:
+    settings = {"http": _UPSTREAM.format(port=provider_port), "location": _FORWARD.format(scheme=scheme, tls=tls)}
     with _nginx(site, "proxy", site.cores.gateway, settings) as (child, port):
         address = Address(port, "/v1/chat/completions", (), MODEL)
         wait_until_right(address, child, asks)
@@ -96,7 +99,12 @@ def _nginx(site: Site, name: str, core: int, settings: Mapping[str, str]) -> Ite
 
 
 def _serve(site: Site) -> AbstractContextManager[Running]:
-    return _proxy(site, site.mock_port, (Ask(), Ask(stream=True)))
+    return _proxy(site, site.mock.port, (Ask(), Ask(stream=True)))
+
+
+def _serve_secured(site: Site) -> AbstractContextManager[Running]:
+    verified = f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {site.mock.certificate}; proxy_ssl_name localhost;"
+    return _proxy(site, site.mock.tls_port, (Ask(), Ask(stream=True)), "https", verified)
 
 
 @contextmanager
@@ -116,6 +124,10 @@ def _install_saturated(home: Path) -> str:
 
 
 NGINX = Gateway("nginx", "`proxy_pass` over kept-alive connections: no keys, no limits, no record", _install, _serve)
+
+SECURED = Gateway(
+    "nginx, TLS", "the same, with TLS to the provider", _install, _serve_secured, frozenset({"call", "paced"})
+)
 
 # The load generator and the mock provider are Python and cannot keep nginx busy; one that idles between calls spends
 # more on each of them. This row keeps it busy, so that no gateway looks better than it is beside it.

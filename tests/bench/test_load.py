@@ -16,9 +16,9 @@ from bench.requests import Address, Ask, request_bytes
 def provider(tmp_path):
     """The address of a mock provider."""
     core = min(os.sched_getaffinity(0))
-    with mock_provider(Cores(load=core, gateway=core), tmp_path) as (child, port):
-        address = Address(port, "/v1/chat/completions", (), MODEL)
-        wait_until_right(address, child)
+    with mock_provider(Cores(load=core, gateway=core), tmp_path) as mock:
+        address = Address(mock.port, "/v1/chat/completions", (), MODEL)
+        wait_until_right(address, mock.child)
         yield address
 
 
