@@ -168,7 +168,7 @@ class House:
             assert lease.held == 0
         callers = self.node._edition.callers if self.node._edition is not None else None
         assert callers is not None
-        assert all(meter.running == 0 for meter in callers._meters.values())
+        assert all(meter.running == 0 for meter in self.node.meters)
         if self.node.journal.failure is None:
             self.loop.advance(0.2)
             assert self.control.spent(TEAM) == sum(row.cost_nanos or 0 for row in self.rows())

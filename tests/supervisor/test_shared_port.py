@@ -14,8 +14,8 @@ def test_each_child_has_its_number_the_socket_and_everybodys_counts() -> None:
         places = []
         for number in range(3):
             # What a child inherits are descriptors of its own for the same things.
-            listener_fd, counts_fd = (os.dup(fd) for fd in port.inherited)
-            environ = {"HOME": "/", PLACE: f"{number}/3/{listener_fd}/{counts_fd}"}
+            listener_fd, counts_fd, limits_fd = (os.dup(fd) for fd in port.inherited)
+            environ = {"HOME": "/", PLACE: f"{number}/3/{listener_fd}/{counts_fd}/{limits_fd}"}
             assert port.place(number)[PLACE].startswith(f"{number}/3/")
             places.append(take_place(environ))
             assert environ == {"HOME": "/"}
@@ -30,8 +30,12 @@ def test_each_child_has_its_number_the_socket_and_everybodys_counts() -> None:
         for place in (first, second, third):
             assert place.listener.getsockname() == address
             assert not os.get_inheritable(place.listener.fileno())
+            assert not os.get_inheritable(place.limits_fd)
+            assert os.fstat(place.limits_fd).st_ino == os.fstat(port.limits_fd).st_ino
             place.listener.close()
+            os.close(place.limits_fd)
         os.close(port.counts_fd)
+        os.close(port.limits_fd)
 
 
 def test_who_was_given_none_has_none() -> None:

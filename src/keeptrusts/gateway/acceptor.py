@@ -32,11 +32,13 @@ BUSY_S = 0.05
 
 
 class Place(Struct):
-    """A worker's place at a shared port: the socket, everybody's number of connections, and which number is its own."""
+    """A worker's place at a shared port: the socket, everybody's number of connections, which number is its own, and the
+    file in which limits are counted together."""
 
     listener: socket.socket
     counts: memoryview
     number: int
+    limits_fd: int = -1
 
 
 class Acceptor:

@@ -6,10 +6,10 @@ from hashlib import blake2b
 
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.identity.gateway_key import GATEWAY_PREFIX, GROUP_PREFIX, KeyRecord, has_valid_checksum
-from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.limits.meter import Meter
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.core.rulebook.rulebook import ConsumerGroup
+from keeptrusts.core.rulebook.rulebook import ConsumerGroup, Rulebook
+from keeptrusts.gateway.scopes import Meters, Scopes
 
 DIGEST_BYTES = 16
 
@@ -70,22 +70,19 @@ class Caller:
 
 
 class Callers:
-    """The index of credentials: the policy file's groups and the control plane's keys. Keys change by deltas.
-
-    What a key or group has used of its limits stays when its record changes.
-    """
+    """The index of credentials: the policy file's groups and the control plane's keys. Keys change by deltas."""
 
     def __init__(
         self,
         pepper: bytes,
         groups: Iterable[ConsumerGroup],
         file_allowlist: frozenset[str] | None,
-        before: "Callers | None" = None,
+        scopes: Scopes,
     ) -> None:
-        """``before`` is the index that this one replaces."""
+        """``scopes`` knows which limits hold for whom."""
         self._pepper = pepper
         self._everywhere = () if file_allowlist is None else (file_allowlist,)
-        self._meters: dict[str, Meter] = {} if before is None else before._meters
+        self.scopes = scopes
         self._groups: Mapping[str, ConsumerGroup] = {group.name: group for group in groups}
         self._by_digest: dict[bytes, Caller] = {}
         self._digest_of_key: dict[str, bytes] = {}
@@ -118,7 +115,9 @@ class Callers:
             attribution=attribution,
             display=group.name,
             allowed_models=self._lists(group.allowed_models),
-            meters=self._meter(f"group {group.name}", group.limits),
+            meters=self.scopes.of_group_key(group)
+            + self.scopes.of_group(group)
+            + self.scopes.of_others(attribution.team, attribution.user),
         )
 
     def _of_key(self, record: KeyRecord) -> Caller:
@@ -129,9 +128,10 @@ class Callers:
                 **{name: getattr(attribution, name) for name in Attribution.__struct_fields__ if name != "team"},
                 team=group.wallet_team_id or group.name,
             )
-        meters = self._meter(f"key {record.key_id}", LimitSet(requests_per_minute=record.rate_limit))
+        meters = self.scopes.of_key(record.key_id, record.rate_limit, in_group=group is not None)
         if group is not None:
-            meters += self._meter(f"group {group.name}", group.limits)
+            meters += self.scopes.of_group(group)
+        meters += self.scopes.of_others(attribution.team, attribution.user)
         own = None if record.allowed_models is None else frozenset(record.allowed_models)
         return Caller(
             key_id=record.key_id,
@@ -147,14 +147,10 @@ class Callers:
     def _lists(self, allowed: frozenset[str] | None) -> tuple[frozenset[str], ...]:
         return self._everywhere if allowed is None or "*" in allowed else (*self._everywhere, allowed)
 
-    def _meter(self, scope: str, limits: LimitSet) -> tuple[Meter, ...]:
-        if limits == LimitSet():
-            return ()
-        meter = self._meters.get(scope)
-        if meter is None:
-            meter = self._meters[scope] = Meter(scope, limits)
-        meter.set_limits(limits)
-        return (meter,)
+
+def callers_of(pepper: bytes, rulebook: Rulebook, meters: Meters) -> Callers:
+    """The callers of a rulebook, before any issued key is known; ``meters`` know what was used before."""
+    return Callers(pepper, rulebook.groups, rulebook.model_allowlist, Scopes(rulebook.limits, meters))
 
 
 def team_name(team_id: str | None, groups: Iterable[ConsumerGroup] = ()) -> str:

@@ -31,22 +31,34 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phr
 class Client:
     """One call's client. After ``whole``, ``end`` or ``refuse`` the call is answered. ``request_id`` is its own, or ours."""
 
-    __slots__ = ("_cycle", "_receive", "_send", "headers", "refusal", "request_id")
+    __slots__ = ("_cycle", "_peer", "_receive", "_send", "headers", "refusal", "request_id")
 
-    def __init__(self, headers: dict[bytes, bytes], cycle: Any, receive: Any = None, send: Any = None) -> None:
+    def __init__(
+        self, headers: dict[bytes, bytes], cycle: Any, receive: Any = None, send: Any = None, peer: str = ""
+    ) -> None:
         self.headers = headers
         self.request_id = ""
         self.refusal: Callable[[Refused], bytes] = error_body
         self._cycle = cycle
         self._receive = receive
         self._send = send
+        self._peer = peer
 
     @classmethod
     def of_asgi(cls, scope: dict[str, Any], receive: Any, send: Any) -> "Client":
         """The client of an ASGI request; uvicorn's own request cycle is found behind ``send``."""
         cycle = getattr(send, "__self__", None)
         fast = type(cycle) is RequestResponseCycle and scope["http_version"] == "1.1" and scope["method"] != "HEAD"
-        return cls(dict(scope["headers"]), cycle if fast else None, receive, send)
+        peer = scope.get("client") or ("",)
+        return cls(dict(scope["headers"]), cycle if fast else None, receive, send, peer[0])
+
+    @property
+    def peer(self) -> str:
+        """The address of the connection's other end; empty where it has none."""
+        if self._cycle is None or self._peer:
+            return self._peer
+        name = self._cycle.transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else ""
 
     def name_request(self, own_id: str) -> str:
         """The request's id: the client's ``x-request-id`` if it can be one, else ours."""

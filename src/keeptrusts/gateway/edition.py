@@ -6,12 +6,14 @@ A call takes the edition that is in force when it enters and keeps it to its end
 from collections.abc import Mapping
 
 from keeptrusts.core.ledger.wallet import further_scopes
+from keeptrusts.core.limits.gate import Gate
 from keeptrusts.core.policies.judge import Judge, compile_policies
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import Hop, plan
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.caller import Caller, Callers
+from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.purse import Account, Purse
 from keeptrusts.gateway.targets import ReadyTarget, usable_targets
 
@@ -20,13 +22,14 @@ MAX_LANES = 10_000
 
 
 class Lane:
-    """All that a caller's calls to one model have in common: where they go, and whose money they spend."""
+    """All that a caller's calls to one model have in common: where they go, whose money they spend, and their limits."""
 
-    __slots__ = ("account", "hops", "one_hop")
+    __slots__ = ("account", "gate", "hops", "one_hop")
 
-    def __init__(self, hops: tuple[Hop, ...], account: Account | None) -> None:
+    def __init__(self, hops: tuple[Hop, ...], account: Account | None, gate: Gate) -> None:
         self.hops = hops
         self.account = account
+        self.gate = gate
         self.one_hop = len(hops) == 1 and hops[0].fits_max_tokens is None
 
 
@@ -52,6 +55,9 @@ class Edition:
         self.judge = judge if judge is not None else compile_policies(rulebook.policies)
         self.budgeted = budgeted
         self.enforced = rulebook.wallet_enforcement
+        self.target_gates: Mapping[str, Gate] | None = None
+        if rulebook.limits.targets:
+            self.target_gates = {target.id: callers.scopes.target_gate(target.id) for target in rulebook.targets}
         self._environment = environment
         self._usable = usable_targets(rulebook.targets, environment)
         self._purse = purse
@@ -101,7 +107,16 @@ class Edition:
         account = None
         if self.enforced and caller.attribution.team is not None:
             account = self._purse.account(caller.attribution.team, self._also(caller))
-        return Lane(hops, account)
+        listed = any(hop.price is not None or hop.target.model is not None for hop in hops)
+        listed = listed or any(group.name == model for group in self.rulebook.model_groups)
+        return Lane(hops, account, self.callers.scopes.gate(caller.meters, model if listed else None))
+
+    def gate(self, lane: Lane, caller: Caller, client: Client) -> Gate:
+        """All limits of one call of this lane."""
+        scopes = self.callers.scopes
+        if not scopes.made_up:
+            return lane.gate
+        return scopes.gate_of(lane.gate, caller.scope_id, caller.attribution.user is not None, client)
 
     def _also(self, caller: Caller) -> tuple[str, ...]:
         """The wallets beside the team's that the caller's calls spend from."""

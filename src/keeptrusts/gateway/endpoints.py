@@ -32,8 +32,7 @@ async def list_models(node: Node, client: Client) -> None:
         edition = node.edition()
         caller, refusal = identify(edition.callers, client.headers)
     except Refused as refused:
-        node.count_unknown(refused)
-        await client.refuse(refused)
+        await client.refuse(node.count_unknown(refused, client))
         return
     if refusal is not None:
         await client.refuse(refusal)
@@ -56,8 +55,8 @@ async def count_tokens(node: Node, client: Client) -> None:
         refuse_unreadable(client.headers, bound)
         body = client.complete_body()
         request = parse_messages(await read_body(client, bound) if body is None else body, counting=True)
-        edition.lane(caller, request.model)
-        admit(caller.meters, request, 0, node.now_s()).leave(0, node.now_s())
+        gate = edition.gate(edition.lane(caller, request.model), caller, client)
+        admit(gate, request, 0, node.now_s()).leave(0, node.now_s())
     except Refused as refused:
         await client.refuse(refused)
         return

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.ledger.records import encode_record
+from keeptrusts.core.limits.gate import Permit
 from keeptrusts.core.policies.judge import Judge
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
@@ -24,7 +25,7 @@ from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.flights import ClientGone
 from keeptrusts.gateway.journal import JournalFailed
-from keeptrusts.gateway.limiting import Permit, admit
+from keeptrusts.gateway.limiting import admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.refusals import UPSTREAM, unwritten
@@ -49,8 +50,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         node.backlog.refuse_if_full(started)
         caller, refusal = identify(edition.callers, client.headers)
     except Refused as refused:
-        node.count_unknown(refused)
-        await client.refuse(refused)
+        await client.refuse(node.count_unknown(refused, client))
         return
     call = Call(call_id, now_ns, started, caller, request_id)
     try:
@@ -68,7 +68,8 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         lane = edition.lane(caller, request.model)
         if edition.judge is not None:
             _judge(call, edition.judge, request, body)
-        permit = admit(caller.meters, request, rulebook.default_output_tokens, node.now_s())
+        gate = edition.gate(lane, caller, client)
+        permit = admit(gate, request, rulebook.default_output_tokens, node.now_s())
         try:
             share = None
             if rulebook.cache.enabled or b"idempotency-key" in client.headers:
@@ -127,7 +128,7 @@ async def _serve_shared(
     try:
         found = await share.find()
         if found is not None:
-            await relay_kept(node, call, client, found, permit)
+            await relay_kept(node, call, client, door, found, permit)
         else:
             await _serve(node, edition, call, client, door, request, lane, permit, share)
     except ClientGone:

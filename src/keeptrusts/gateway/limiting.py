@@ -1,81 +1,95 @@
-"""A call's passage through its limits: all scopes are looked at, then all are charged, and corrected when it ends."""
+"""A call's passage through its limits, in words that clients know: the refusal, and the headers that say what is left."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
 
 from keeptrusts.core.calls.request import TextRequest
-from keeptrusts.core.limits.meter import Charges, Exceeded, Meter
+from keeptrusts.core.limits.gate import Exceeded, Gate, Permit
+from keeptrusts.core.limits.quotas import Quota
+from keeptrusts.core.limits.window import bucket_s_of
 from keeptrusts.core.refusal import Reason, Refused
 
 BYTES_PER_TOKEN = 4
 """A token of ordinary English is about four bytes; the estimate is corrected once the provider has counted."""
 
-
-class Permit:
-    """What the call has taken from each meter, to be corrected once when it leaves."""
-
-    __slots__ = ("_taken", "_taken_s")
-
-    def __init__(self, taken: list[tuple[Meter, Charges]], taken_s: int) -> None:
-        self._taken = taken
-        self._taken_s = taken_s
-
-    def leave(self, used_tokens: int | None, now_s: int) -> None:
-        """Frees the call's place, and corrects its estimate to the tokens that it used (None: nobody knows)."""
-        for meter, charges in self._taken:
-            meter.leave(charges, used_tokens, self._taken_s, now_s)
-
-    def step_aside(self) -> None:
-        """The call is held: its place among those that run at once is another's meanwhile."""
-        for meter, _ in self._taken:
-            meter.running -= 1
-
-    def step_back(self) -> None:
-        """It goes on, whoever runs now."""
-        for meter, _ in self._taken:
-            meter.running += 1
-
-    def lines(self, now_s: int) -> bytes:
-        """``x-ratelimit-*`` header lines of the tightest limits, under the names that OpenAI's SDKs know."""
-        if not self._taken:
-            return b""
-        requests, tokens = self._taken[0][0].left(now_s)
-        for meter, _ in self._taken[1:]:
-            more_requests, more_tokens = meter.left(now_s)
-            requests, tokens = tighter(requests, more_requests), tighter(tokens, more_tokens)
-        lines = b"" if requests is None else REQUEST_LINES % requests
-        return lines if tokens is None else lines + TOKEN_LINES % tokens
+NO_GATE = Gate(())
+NO_LIMITS = Permit(NO_GATE, 0, 0, None, None)
 
 
-REQUEST_LINES = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n"
-TOKEN_LINES = b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n"
-
-
-def tighter(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Of two limits, as (limit, remaining), the one with less remaining."""
-    if one is None or (other is not None and other[1] < one[1]):
-        return other
-    return one
-
-
-NO_LIMITS = Permit([], 0)
-
-
-def admit(meters: tuple[Meter, ...], request: TextRequest, default_output_tokens: int, now_s: int) -> Permit:
+def admit(gate: Gate, request: TextRequest, default_output_tokens: int, now_s: int) -> Permit:
     """Charges every limit of the call, or none. Raises Refused(RATE_LIMIT_EXCEEDED), naming the limit and its scope."""
-    if not meters:
+    if gate is NO_GATE:
         return NO_LIMITS
+    tokens = estimate(request, default_output_tokens) if gate.counts_tokens else 0
+    passed = gate.enter(tokens, now_s)
+    if type(passed) is Exceeded:
+        raise refusal(passed, gate.shown)
+    return passed  # type: ignore[return-value]
+
+
+def estimate(request: TextRequest, default_output_tokens: int) -> int:
+    """The tokens that a call is charged until its provider has counted."""
     output = request.max_tokens if request.max_tokens is not None else default_output_tokens
-    tokens = request.size_bytes // BYTES_PER_TOKEN + output * request.n
-    for meter in meters:
-        exceeded = meter.peek(tokens, now_s)
-        if exceeded is not None:
-            raise _refusal(exceeded)
-    return Permit([(meter, meter.take(tokens, now_s)) for meter in meters], now_s)
+    return request.size_bytes // BYTES_PER_TOKEN + output * request.n
 
 
-def _refusal(exceeded: Exceeded) -> Refused:
+def refusal(exceeded: Exceeded, shown: bool) -> Refused:
+    """Says no, naming the limit and its scope. ``shown``: also what is left of it, of which ``refusals.py`` makes headers."""
+    details: dict[str, str | int] = {
+        "limit": exceeded.limit,
+        "scope": exceeded.scope,
+        "allowed": exceeded.allowed,
+    }
+    quota = exceeded.quota
+    if shown and quota is not None:
+        details |= {"counts": quota.counts, "remaining": exceeded.left, "window_s": quota.window_s}
     return Refused(
         Reason.RATE_LIMIT_EXCEEDED,
         f"Rate limit exceeded for {exceeded.scope}: {exceeded.limit} is {exceeded.allowed}. "
         f"Try again in {exceeded.retry_after_s} s.",
-        {"limit": exceeded.limit, "scope": exceeded.scope, "allowed": exceeded.allowed},
+        details,
         retry_after_s=exceeded.retry_after_s,
     )
+
+
+def limit_lines(permit: Permit, door: str, now_ns: int) -> bytes:
+    """Header lines of the tightest limits, under the names that the door's SDKs know. ``now_ns`` is the time of the day."""
+    requests, tokens = permit.least_requests, permit.least_tokens
+    if door == "messages":
+        return _anthropic_line(requests, now_ns) + _anthropic_line(tokens, now_ns)
+    lines = b"" if requests is None else _format(requests[1]) % requests[0]
+    return lines if tokens is None else lines + _format(tokens[1]) % tokens[0]
+
+
+@lru_cache(maxsize=1_024)
+def _format(quota: Quota) -> bytes:
+    """OpenAI's names. ``reset``: how long until the window is as it was before, if nobody calls."""
+    return limit_format(quota.counts, quota.allowed, quota.window_s)
+
+
+def limit_format(counts: str, allowed: int, window_s: int) -> bytes:
+    """Three header lines, with a ``%d`` for what remains."""
+    reset = span_text(window_s + bucket_s_of(window_s))
+    return (
+        f"x-ratelimit-limit-{counts}: {allowed}\r\nx-ratelimit-remaining-{counts}: %d\r\n"
+        f"x-ratelimit-reset-{counts}: {reset}\r\n"
+    ).encode()
+
+
+def span_text(seconds: int) -> str:
+    """A span as OpenAI's headers spell it: ``1m1s``."""
+    hours, rest = divmod(seconds, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def _anthropic_line(least: tuple[int, Quota] | None, now_ns: int) -> bytes:
+    if least is None:
+        return b""
+    left, quota = least
+    empty_s = now_ns // 1_000_000_000 + quota.window_s + bucket_s_of(quota.window_s)
+    reset = datetime.fromtimestamp(empty_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    name = f"anthropic-ratelimit-{quota.counts}"
+    return f"{name}-limit: {quota.allowed}\r\n{name}-remaining: {left}\r\n{name}-reset: {reset}\r\n".encode()

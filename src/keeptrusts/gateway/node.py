@@ -15,19 +15,23 @@ from keeptrusts.core.ledger.records import Boot, End, LeaseIntent, encode_record
 from keeptrusts.core.ledger.wallet import FURTHER
 from keeptrusts.core.link import Changes, Heartbeat, Registration, Snapshot
 from keeptrusts.core.pricing.price_book import PriceBook
-from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.adoption import RETIRED_MARK
 from keeptrusts.gateway.backlog import Backlog
 from keeptrusts.gateway.call import Call, CallIds
-from keeptrusts.gateway.caller import Callers
+from keeptrusts.gateway.caller import Callers, callers_of
+from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.counts import SharedMemory
 from keeptrusts.gateway.edition import Edition
 from keeptrusts.gateway.journal import JournalBusy, JournalFailed, machine_boot_id, new_journal
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
+from keeptrusts.gateway.not_ready import RETIRED, STALE, STARTING
 from keeptrusts.gateway.observed import Observed
 from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.recovery import Recovery
 from keeptrusts.gateway.registration import registration_of
+from keeptrusts.gateway.scopes import Meters
 from keeptrusts.gateway.sharing import Answers
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
@@ -42,21 +46,13 @@ FINISH_STUCK_S = 3.0
 """The last shipping ends after FINISH_S, or earlier when nothing has moved for FINISH_STUCK_S."""
 
 
-_NOT_READY = Refused(Reason.NOT_READY, "The gateway is starting: it has no rules and keys yet.")
-_STALE = Refused(
-    Reason.NOT_READY, "The gateway has not heard from the control plane for too long: its keys may be out of date."
-)
-
-
-_RETIRED = Refused(Reason.NOT_READY, "This gateway was retired by an operator, and is about to end.")
-
-
 class StartRefused(Exception):
     """The gateway can't start, and why: one line for a person."""
 
 
 class Node:
-    """Everything that calls share. ``link_for`` makes a link as the operator, or is None: the gateway runs alone."""
+    """Everything that calls share. ``link_for`` makes a link as the operator, or is None: the gateway runs alone.
+    ``limits`` is the memory that it counts in together with other workers."""
 
     def __init__(
         self,
@@ -64,12 +60,14 @@ class Node:
         environment: Mapping[str, str],
         data_dir: Path,
         link_for: Callable[[], Link] | None,
+        limits: SharedMemory | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.node_id = _fresh_id("nod")
         self.call_ids = CallIds()
         self.answers = Answers()
         self.observed = Observed()
+        self.meters = Meters(limits)
         self.retired = False
         self.on_retired: Callable[[], None] | None = None
         self._rulebook = rulebook
@@ -79,7 +77,7 @@ class Node:
         self._link_for = link_for
         self._link = None if link_for is None else link_for()
         self._edition: Edition | None = None
-        self._closed: Refused | None = _NOT_READY
+        self._closed: Refused | None = STARTING
         self._seen_seq = 0
         self._recovering = False
         self._stale_at = math.inf
@@ -145,9 +143,13 @@ class Node:
         """Whether calls are served."""
         return self._closed is None and self.journal.failure is None and not self.backlog.full
 
-    def count_unknown(self, refused: Refused) -> None:
-        """A call that no known credential made: counted, and given no row, since anybody could fill the ledger with them."""
+    def count_unknown(self, refused: Refused, client: Client) -> Refused:
+        """A call that no known credential made: counted, and given no row, since anybody could fill the ledger with them.
+        Returns how it is refused."""
+        if self._edition is not None:
+            refused = self._edition.callers.scopes.refuse_unknown(refused, client, self.now_s())
         self.observed.counts.refused(refused)
+        return refused
 
     def report(self, call: Call, error: Exception) -> None:
         """Something is wrong with us: for whoever reads the log."""
@@ -158,7 +160,7 @@ class Node:
         the saved snapshot, or waits for one. Raises StartRefused."""
         self._spawn(self.observed.watch_loop())
         if self._link is None or self._shipper is None:
-            callers = Callers(os.urandom(32), self._rulebook.groups, self._rulebook.model_allowlist)
+            callers = callers_of(os.urandom(32), self._rulebook, self.meters)
             await self._recovery.first(self._registration())
             self._open(callers, PriceBook())
             return
@@ -211,8 +213,7 @@ class Node:
         await self._keep_current(link)
 
     def _use(self, snapshot: Snapshot, pepper: bytes) -> None:
-        before = None if self._edition is None else self._edition.callers
-        callers = Callers(pepper, self._rulebook.groups, self._rulebook.model_allowlist, before)
+        callers = callers_of(pepper, self._rulebook, self.meters)
         for record in snapshot.keys:
             callers.put(record)
         self._seen_seq = snapshot.seq
@@ -247,7 +248,7 @@ class Node:
                 else:
                     self._apply(changes)
                 self._bring_back(changes.recovering)
-                if self._closed is _STALE and self.loop.time() <= self._stale_at:
+                if self._closed is STALE and self.loop.time() <= self._stale_at:
                     self._closed = None
             except LinkDown as error:
                 if failures == 0:
@@ -292,7 +293,7 @@ class Node:
         """Somebody took this node for lost: its leases are in suspense. A new start is a new node, which recovers this one."""
         log.critical("This node was retired by an operator: it serves no more. Start the gateway again.")
         self.retired = True
-        self._closed = _RETIRED
+        self._closed = RETIRED
         if self.on_retired is not None:
             self.on_retired()
 
@@ -324,7 +325,7 @@ class Node:
     def _close_if_stale(self) -> None:
         if self._closed is None and self.loop.time() > self._stale_at:
             log.error("Nothing heard from the control plane for %d s: no longer serving.", self._rulebook.max_stale_s)
-            self._closed = _STALE
+            self._closed = STALE
 
     def _save(self, snapshot: Snapshot, pepper: str) -> None:
         try:
@@ -351,14 +352,14 @@ class Node:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("A background task of the gateway ended: %s: %s", type(error).__name__, error)
-            self._closed = _NOT_READY
+            self._closed = STARTING
 
     async def stop(self, all_ended: bool = True) -> None:
         """Gives every lease back, ends the journal and ships it, within a bound; what stays is shipped at the next start.
 
         ``all_ended`` says that every call has written its event. Cancelled, it stops at once.
         """
-        self._closed = _NOT_READY
+        self._closed = STARTING
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.gateway.limiting import limit_format
 
 REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.MISSING_KEY: (401, "authentication_error"),
@@ -122,6 +123,9 @@ def error_lines(refused: Refused) -> bytes:
         retry_after = RETRY_SOON_S
     if retry_after is not None:
         lines += b"retry-after: %d\r\n" % retry_after
+    if "remaining" in refused.details:
+        details = refused.details
+        lines += limit_format(details["counts"], details["allowed"], details["window_s"]) % details["remaining"]
     if refused.reason in FINAL:
         lines += b"x-should-retry: false\r\n"
     return lines

@@ -7,6 +7,7 @@ from keeptrusts.clock import NANOS_PER_S
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.usage import UsageSource
 from keeptrusts.core.ledger.records import encode_record
+from keeptrusts.core.limits.gate import Permit
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.providers.wire import NOTHING_SAID, Bill, NoAnswer, Stream
 from keeptrusts.core.refusal import Reason, Refused
@@ -15,7 +16,7 @@ from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.exchange import UpstreamFailed
-from keeptrusts.gateway.limiting import Permit
+from keeptrusts.gateway.limiting import limit_lines
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE
 from keeptrusts.gateway.sharing import Found, Share
@@ -48,7 +49,7 @@ async def relay_whole(
         output_tokens = sum(count_tokens(text) for text in attempt.wire.spoken(content))
         attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
     node.journal.append(encode_record(call.event(node.loop.time())))
-    lines = _lines(call, attempt, permit, node)
+    lines = _lines(call, attempt) + limit_lines(permit, request.door, call.at_ns)
     if share is not None:
         share.keep(answer.body, attempt.cost_nanos, bill.usage is not None)
         lines += share.line
@@ -74,7 +75,7 @@ async def relay_stream(
         await _relay_error(node, call, client, request, attempt, answer.status, await answer.whole())
         return
     data = await answer.read()
-    lines = STREAM_LINES + target_lines(call.provider, call.model) + permit.lines(node.now_s())
+    lines = STREAM_LINES + target_lines(call.provider, call.model) + limit_lines(permit, request.door, call.at_ns)
     await client.begin(lines if share is None else lines + share.line)
     call.first_byte_ns = time_ns()
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
@@ -177,7 +178,7 @@ async def _relay_error(
     await client.whole(status, lines, body)
 
 
-async def relay_kept(node: Node, call: Call, client: Client, found: Found, permit: Permit) -> None:
+async def relay_kept(node: Node, call: Call, client: Client, door: Door, found: Found, permit: Permit) -> None:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
     kept = found.kept
     call.status, call.cost_nanos = "cached", 0
@@ -189,7 +190,7 @@ async def relay_kept(node: Node, call: Call, client: Client, found: Found, permi
     call.provider, call.model = kept.provider, kept.model
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    lines = target_lines(call.provider, call.model) + _cost_line(0) + permit.lines(node.now_s())
+    lines = target_lines(call.provider, call.model) + _cost_line(0) + limit_lines(permit, door.name, call.at_ns)
     lines += b"x-keeptrusts-cache: %b\r\nage: %d\r\n" % (found.how.encode(), kept.age_s(call.at_ns // NANOS_PER_S))
     if is_replay:
         lines += b"idempotent-replayed: true\r\n"
@@ -218,9 +219,9 @@ def _cost_line(nanos: int) -> bytes:
     return b"x-keeptrusts-cost-usd: %d.%09d\r\n" % divmod(nanos, NANOS_PER_USD)
 
 
-def _lines(call: Call, attempt: Attempt, permit: Permit, node: Node) -> bytes:
+def _lines(call: Call, attempt: Attempt) -> bytes:
     lines = JSON_LINE + target_lines(call.provider, call.model) + _cost_line(call.cost_nanos or 0)
     remaining = attempt.budget_remaining_nanos
     if remaining is not None:
         lines += b"x-keeptrusts-budget-remaining-usd: %d.%09d\r\n" % divmod(max(0, remaining), NANOS_PER_USD)
-    return lines + permit.lines(node.now_s())
+    return lines

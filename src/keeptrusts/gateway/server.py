@@ -13,6 +13,7 @@ from keeptrusts.collector import calm_collector
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.acceptor import Place
 from keeptrusts.gateway.administration import Administration, admin_socket
+from keeptrusts.gateway.counts import SharedMemory
 from keeptrusts.gateway.draining import GatewayServer
 from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.gateway.remote_link import RemoteLink
@@ -83,7 +84,8 @@ async def serve(options: GatewayOptions) -> None:
     if place is None or place.number == 0:
         announce(rulebook)
     admin_at = admin_socket(rulebook, options.environment, place)
-    node = Node(rulebook, options.environment, options.data_dir, link_for)
+    limits = None if place is None else SharedMemory(place.limits_fd, place.number)
+    node = Node(rulebook, options.environment, options.data_dir, link_for, limits)
     administration = Administration(node, admin_at, place, options.data_dir, options.environment)
     server = GatewayServer(node, administration.admin, place, options.supervised)
     node.on_retired = server.told_to_stop

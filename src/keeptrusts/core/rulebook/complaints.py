@@ -15,7 +15,7 @@ from keeptrusts.core.rulebook.policy_file.entry import fields_by_key, spellings
 from keeptrusts.core.rulebook.quoting import listed, quoted
 from keeptrusts.core.rulebook.shape import choices_at, entry_at, field_at, shape_text
 
-UNSHOWN = frozenset({"api_key", "base_url", "env", "secret_key_ref", "token_env", "url"})
+UNSHOWN = frozenset({"api_key", "base_url", "env", "secret_key_ref", "store", "token_env", "url"})
 """Keys whose values are never repeated: a secret may stand there, rightly or by mistake."""
 
 MEANT: Mapping[str, bool] = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}

@@ -5,6 +5,7 @@ from typing import get_args
 
 from keeptrusts.core.policies.registry import KINDS
 from keeptrusts.core.rulebook.later import INSTEAD, comes_later
+from keeptrusts.core.rulebook.limits_fit import limits_fit
 from keeptrusts.core.rulebook.nearest import did_you_mean
 from keeptrusts.core.rulebook.places import Path
 from keeptrusts.core.rulebook.policy_file.targets import Provider
@@ -30,6 +31,9 @@ def names_are_unique(survey: Survey) -> None:
     _unique(survey, "target id", ((*t, "id") for t in survey.items("providers", "targets")))
     _unique(survey, "consumer group", ((*g, "name") for g in survey.items("consumer_groups")))
     _unique(survey, "api_key", ((*g, "api_key") for g in survey.items("consumer_groups")), is_secret=True)
+    for kind in ("key", "user", "team", "model", "provider"):
+        overrides = survey.items("rate_limits", f"per_{kind}", "overrides")
+        _unique(survey, f"override of {kind}", ((*o, "name") for o in overrides))
     for key, name, what in LISTS:
         _unique(survey, what, ((*item, name) for item in survey.items(key)))
 
@@ -190,6 +194,7 @@ RULES: tuple[Callable[[Survey], None], ...] = (
     thresholds_are_distinct,
     policy_types_are_known,
     dimensions_are_distinct,
+    limits_fit,
 )
 
 

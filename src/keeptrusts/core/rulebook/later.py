@@ -5,9 +5,8 @@ from collections.abc import Mapping
 LATER_KEYS: Mapping[str, frozenset[str]] = {
     "": frozenset(
         {
-            "agents", "capture", "connectors", "failover", "fallback", "global_rate_limit", "history", "ip_rate_limit",
-            "limits", "loads", "pack", "policy", "provider_fallback", "provider_routing", "rate_limit_defaults",
-            "rate_limits", "services", "size_limits", "token_rate_limit", "traffic_mirroring", "user_rate_limit",
+            "agents", "capture", "connectors", "failover", "fallback", "history", "loads", "pack", "policy",
+            "provider_fallback", "provider_routing", "services", "traffic_mirroring",
         }
     ),
     "providers": frozenset({"ab_test", "fallback", "max_price", "model_groups", "strategy"}),
@@ -44,8 +43,6 @@ LATER_VALUES: Mapping[str, frozenset[str]] = {
 INSTEAD: Mapping[str, str] = {
     "pack": "write the policies as a list: `policies: [{name, type, action, config}]`",
     "policy": "write the policies as a list: `policies: [{name, type, action, config}]`",
-    "rate_limits": "set `rate_limits` on a consumer group",
-    "rate_limit_defaults": "set `rate_limits` on each consumer group",
     "store": "use `env`: the environment variable that holds the key",
     "escalate": "use `block` or `flag`",
     "redact": "use `block` or `flag`",

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.limits.limit_set import UNLIMITED, LimitSet
+from keeptrusts.core.limits.rules import LimitRules
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.periods import PeriodKind
 from keeptrusts.core.pricing.price import Price
@@ -103,6 +104,8 @@ class Rulebook(Struct, frozen=True):
     hold_wait_s: int = 60
     max_held_calls: int = 100
     max_body_bytes: int = 16 * 1024 * 1024
+    max_response_bytes: int | None = None
+    limits: LimitRules = LimitRules()
     max_stale_s: int = 300
     durability: Literal["process", "power"] = "process"
     max_journal_bytes: int = 1024**3

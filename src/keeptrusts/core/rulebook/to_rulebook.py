@@ -6,10 +6,9 @@ from typing import Any
 import msgspec
 
 from keeptrusts.core.ledger.alerts import Threshold
-from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 from keeptrusts.core.routing.target import GroupModel, ModelGroup, SimulatedSettings, Target
-from keeptrusts.core.rulebook.policy_file import caching, groups, spending, targets
+from keeptrusts.core.rulebook.policy_file import caching, groups, limits, spending, targets
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.rulebook import (
     AdminRules,
@@ -20,6 +19,7 @@ from keeptrusts.core.rulebook.rulebook import (
     Rulebook,
     SpendControl,
 )
+from keeptrusts.core.rulebook.to_limits import limit_rules, limit_set
 
 VENDOR_SECRET_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
 """Where a vendor's own key is looked for when the file does not say."""
@@ -34,7 +34,7 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
     alerts = file.cost_tracking.budget_alerts if file.budget_alerts is None else file.budget_alerts
     return Rulebook(
         targets=tuple(map(_target, file.providers.targets)),
-        groups=tuple(map(_group, file.consumer_groups)),
+        groups=tuple(_group(group, file.rate_limit_defaults) for group in file.consumer_groups),
         model_groups=tuple(map(_model_group, file.model_groups)),
         spend_controls=tuple(map(_spend_control, file.spend_controls)),
         policies=tuple(Policy(p.name, p.type, p.action, p.config) for p in file.policies),
@@ -50,12 +50,14 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         reserve_wait_ms=file.gateway.reserve_wait_ms,
         hold_wait_s=file.gateway.hold_wait_s,
         max_held_calls=file.gateway.max_held_calls,
-        max_body_bytes=file.gateway.max_body_bytes,
+        max_body_bytes=file.size_limits.max_body_bytes or file.gateway.max_body_bytes,
+        limits=limit_rules(file),
         max_stale_s=file.gateway.max_stale_s,
         durability=file.gateway.durability,
         max_journal_bytes=file.gateway.max_journal_bytes,
         journal_retention_s=file.gateway.journal_retention_s,
         admin=AdminRules(file.gateway.admin.listen, file.gateway.admin.token_env),
+        max_response_bytes=file.size_limits.max_response_bytes,
     )
 
 
@@ -122,12 +124,12 @@ def _versioned(price: Price, name: str) -> Price:
     return msgspec.structs.replace(price, version=f"file:{name}:{digest}")
 
 
-def _group(group: groups.ConsumerGroup) -> ConsumerGroup:
+def _group(group: groups.ConsumerGroup, defaults: limits.Limits) -> ConsumerGroup:
     return ConsumerGroup(
         name=group.name,
         api_key=group.api_key,
         wallet_team_id=group.wallet_team_id,
-        limits=LimitSet(**group.rate_limits.model_dump()),
+        limits=limit_set(group.rate_limits, defaults),
         allowed_models=_models(group.allowed_models),
         attribution=group.attribution.model_dump(exclude_none=True),
     )

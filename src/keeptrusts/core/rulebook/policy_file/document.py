@@ -7,6 +7,16 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from keeptrusts.core.rulebook.policy_file.caching import Cache
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.groups import ConsumerGroup, ModelGroup
+from keeptrusts.core.rulebook.policy_file.limits import (
+    AddressWindow,
+    RateLimitDefaults,
+    RateLimits,
+    RequestWindow,
+    SharedLimits,
+    SizeLimits,
+    TokenWindow,
+    UserWindow,
+)
 from keeptrusts.core.rulebook.policy_file.serving import Api, Gateway, Policy, RequiredAttribution
 from keeptrusts.core.rulebook.policy_file.spending import (
     ALERT_EXAMPLE,
@@ -44,3 +54,18 @@ class PolicyFile(Entry):
     )
     attribution: RequiredAttribution = Field(default=RequiredAttribution(), examples=["{required: [team]}"])
     gateway: Gateway = Field(default=Gateway(), examples=["{max_body_bytes: 16777216}"])
+    rate_limits: RateLimits = Field(default=RateLimits(), examples=["{per_key: {rpm: 500}, global: {rpm: 5000}}"])
+    rate_limit_defaults: RateLimitDefaults = Field(
+        default=RateLimitDefaults(), examples=["{requests_per_minute: 10, tokens_per_day: 100000}"]
+    )
+    response_headers: bool | None = Field(default=None, description="As in `rate_limit_defaults`.")
+    global_rate_limit: RequestWindow | None = Field(
+        default=None, description="Of everybody together.", examples=["{max_requests: 1000, window_seconds: 60}"]
+    )
+    ip_rate_limit: AddressWindow | None = Field(default=None, examples=["{max_requests: 100, window_seconds: 60}"])
+    user_rate_limit: UserWindow | None = Field(default=None, examples=["{max_requests: 50, window_seconds: 60}"])
+    token_rate_limit: TokenWindow | None = Field(
+        default=None, examples=["{max_tokens: 100000, window_seconds: 60, scope: global}"]
+    )
+    size_limits: SizeLimits = Field(default=SizeLimits(), examples=["{max_body_bytes: 1048576}"])
+    limits: SharedLimits = Field(default=SharedLimits(), examples=["{store: 'redis://valkey.internal:6379/0'}"])

@@ -5,17 +5,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.limits import Limits
 from keeptrusts.core.rulebook.policy_file.values import Count, KeyText, Models, Name
-
-
-class Limits(Entry):
-    """What is left out is unlimited. Minutes and days are sliding windows."""
-
-    requests_per_minute: Count | None = Field(default=None, examples=[500])
-    tokens_per_minute: Count | None = Field(default=None, examples=[50000])
-    concurrent_requests: Count | None = Field(default=None, examples=[20])
-    requests_per_day: Count | None = Field(default=None, examples=[10000])
-    tokens_per_day: Count | None = Field(default=None, examples=[2000000])
 
 
 class BoundAttribution(Entry):

@@ -94,6 +94,37 @@ def _web_address(address: str) -> str:
     return address.rstrip("/")
 
 
+def _store_address(address: str) -> str:
+    """Where a Redis or Valkey answers; a password has no place there. The message never repeats the address."""
+    example = "for example redis://valkey.internal:6379/0, or unix:///run/valkey.sock"
+    try:
+        parts = urlsplit(address)
+        host, _, password = parts.hostname, parts.port, parts.password
+    except ValueError:
+        raise wrong("bad_address", "this is not an address", example) from None
+    if parts.scheme not in ("redis", "rediss", "unix") or not re.fullmatch(r"[!-~]+", address):
+        raise wrong("bad_address", "expected an address that begins with redis://, rediss:// or unix://", example)
+    if password is not None:
+        raise wrong(
+            "literal_secret",
+            "a password never stands in the file",
+            "use `secret_key_ref: {env: NAME}` beside `store`, or `store_env: NAME` for the whole address",
+        )
+    if parts.scheme == "unix" and not (parts.path and not host):
+        raise wrong("bad_address", "a socket's address is unix:// and an absolute path", example)
+    if parts.scheme != "unix" and (not host or not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path)):
+        raise wrong("bad_address", "expected a host, perhaps a port, perhaps the number of a database", example)
+    if parts.fragment or (parts.query and not (parts.scheme == "unix" and re.fullmatch("db=[0-9]{1,4}", parts.query))):
+        raise wrong("bad_address", "nothing may follow in this address", example)
+    return address
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise wrong("bad_text", "expected the name of a header: letters, digits, `-` and `_`", "for example x-user-id")
+    return name
+
+
 def _models(models: list[str]) -> list[str]:
     if not models:
         raise wrong("empty", "an empty list would refuse every model", "name the models, or leave the key out")
@@ -105,6 +136,8 @@ Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_one_l
 KeyText = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_header_value)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(_web_address)]
+StoreUrl = Annotated[str, Field(max_length=2048), AfterValidator(_store_address)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 Models = Annotated[list[Name], AfterValidator(_models)]
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float), Field(gt=0, le=86_400)]
 UsdNanos = Annotated[int, BeforeValidator(_nanos, json_schema_input_type=float | str)]
