@@ -90,6 +90,10 @@ class Callers:
             if group.api_key is not None:
                 self._by_digest[self.digest(group.api_key.encode())] = self._of_group(group)
 
+    def secret_for(self, purpose: bytes) -> bytes:
+        """A secret of 32 bytes that all gateways of this deployment have, for one purpose alone."""
+        return blake2b(purpose, digest_size=32, key=self._pepper).digest()
+
     def digest(self, key: bytes) -> bytes:
         """The keyed hash under which a credential is known."""
         return blake2b(key, digest_size=DIGEST_BYTES, key=self._pepper).digest()

@@ -31,7 +31,7 @@ from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.refusals import UPSTREAM, unwritten
 from keeptrusts.gateway.relay import relay_kept, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
-from keeptrusts.gateway.sharing import Share
+from keeptrusts.gateway.sharing import Share, share_of
 from keeptrusts.gateway.waiting_room import Applicant
 
 CLIENT_CLOSED_REQUEST = 499
@@ -73,7 +73,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         try:
             share = None
             if rulebook.cache.enabled or b"idempotency-key" in client.headers:
-                share = node.answers.share(edition, call, client, door, request, body, lane)
+                share = share_of(node.answers, edition, call, client, door, request, body, lane)
             if share is None:
                 await _serve(node, edition, call, client, door, request, lane, permit, None)
             else:

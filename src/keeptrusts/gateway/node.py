@@ -18,6 +18,7 @@ from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.adoption import RETIRED_MARK
+from keeptrusts.gateway.answers import Answers, CacheUnusable
 from keeptrusts.gateway.backlog import Backlog
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers, callers_of
@@ -32,7 +33,6 @@ from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
 from keeptrusts.gateway.recovery import Recovery
 from keeptrusts.gateway.registration import registration_of
 from keeptrusts.gateway.scopes import Meters
-from keeptrusts.gateway.sharing import Answers
 from keeptrusts.gateway.shipper import Shipper
 from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
 from keeptrusts.gateway.targets import ready_targets, usable_targets
@@ -65,7 +65,6 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.node_id = _fresh_id("nod")
         self.call_ids = CallIds()
-        self.answers = Answers()
         self.observed = Observed()
         self.meters = Meters(limits)
         self.retired = False
@@ -86,8 +85,9 @@ class Node:
         self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
         self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)
         try:
+            self.answers = Answers(rulebook.cache, environment)
             self.journal = new_journal(self._root / self.node_id, self.node_id, rulebook.durability)
-        except JournalBusy as error:
+        except (JournalBusy, CacheUnusable) as error:
             raise StartRefused(str(error)) from None
         self._boot = encode_record(Boot(self.node_id, machine_boot_id(), time.time_ns()))
         self.journal.append(self._boot)
@@ -372,6 +372,7 @@ class Node:
                 self.journal.append(encode_record(End()))
             if self._shipper is not None:
                 await self._ship_rest(self._shipper, ended)
+            await self.answers.close()
         finally:
             self.journal.close()
             for target in self._targets.values():

@@ -10,37 +10,38 @@ from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.rulebook import CacheRules
-from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, AnswerCache, Kept, cache_key
+from keeptrusts.gateway.answers import Answers
+from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Kept, cache_key
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.flights import Flight, Landing
-from keeptrusts.gateway.repeats import MAX_REMEMBERED_ANSWER_BYTES, Repeat, Repeats, asked_digest, repeat_key
+from keeptrusts.gateway.repeats import MAX_REMEMBERED_ANSWER_BYTES, Repeat, asked_digest, repeat_key
 
 
-class Answers:
-    """All that this gateway may answer with again."""
-
-    def __init__(self) -> None:
-        self.cache = AnswerCache()
-        self.repeats = Repeats()
-        self.flights: dict[bytes, Flight] = {}
-
-    def share(
-        self, edition: Edition, call: Call, client: Client, door: Door, request: TextRequest, body: bytes, lane: Lane
-    ) -> "Share | None":
-        """What this call shares with others, or None: it is on its own. Raises Refused for a repeat that is none."""
-        rules = edition.rulebook.cache
-        key = repeat_id = None
-        if rules.enabled and not client.wants_no_trace:
-            key = cache_key(rules, call.caller, request, client.lines(door.passed) + _ways(lane))
-        given = client.headers.get(b"idempotency-key")
-        if given:
-            repeat_id = repeat_key(call.caller, given), asked_digest(door.name, body)
-        if key is None and repeat_id is None:
-            return None
-        return Share(self, rules, call, client, request, key, repeat_id)
+def share_of(
+    answers: Answers,
+    edition: Edition,
+    call: Call,
+    client: Client,
+    door: Door,
+    request: TextRequest,
+    body: bytes,
+    lane: Lane,
+) -> "Share | None":
+    """What this call shares with others, or None: it is on its own. Raises Refused for a repeat that is none."""
+    rules = edition.rulebook.cache
+    key = repeat_id = None
+    if rules.enabled and not client.wants_no_trace:
+        answers.follow(rules, edition.callers)
+        key = cache_key(rules, call.caller, request, client.lines(door.passed) + _ways(lane))
+    given = client.headers.get(b"idempotency-key")
+    if given:
+        repeat_id = repeat_key(call.caller, given), asked_digest(door.name, body)
+    if key is None and repeat_id is None:
+        return None
+    return Share(answers, rules, call, client, request, key, repeat_id)
 
 
 class Found(Struct, frozen=True):
@@ -122,18 +123,33 @@ class Share:
         while True:
             kept = self._answers.cache.get(key, loop.time())
             found = None if kept is None else self._as_asked(kept, how)
-            if found is not None or self._rules.max_wait_s == 0:
+            if found is not None:
                 return found
+            if self._rules.max_wait_s == 0:
+                return await self._find_far(key)
             flight = self._answers.flights.get(key)
             if flight is None:
                 self._flight = self._answers.flights[key] = Flight()
-                return None
+                return await self._find_far(key)
             outcome = await flight.wait(self._client.gone, until)
             if isinstance(outcome, Kept):
                 return self._as_asked(outcome, "coalesced")
             if outcome is not Landing.FAILED:
                 return None
             how = "coalesced"
+
+    async def _find_far(self, key: bytes) -> Found | None:
+        """In the store that gateways share, where there is one."""
+        far = self._answers.far
+        kept = None if far is None else await far.get(key)
+        if kept is None:
+            return None
+        left_s = self._rules.ttl_s - kept.age_s(self._call.at_ns // NANOS_PER_S)
+        found = self._as_asked(kept, "hit") if left_s > 0 else None
+        if found is not None:
+            self._answers.keep(key, kept, self._rules, left_s)
+            self._cached = True
+        return found
 
     def _as_asked(self, kept: Kept, how: str) -> Found | None:
         if not self._request.stream:
@@ -158,8 +174,9 @@ class Share:
             return
         if is_worth_keeping(request.door, whole, request.max_tokens is not None):
             self._cached = True
-            expires_at = asyncio.get_running_loop().time() + rules.ttl_s
-            self._answers.cache.put(self._key, kept, expires_at, rules.max_entries, rules.max_bytes)
+            self._answers.keep(self._key, kept, rules, rules.ttl_s)
+            if self._answers.far is not None:
+                self._answers.far.put(self._key, kept, rules.ttl_s)
 
     def refuse(self, refused: Refused) -> None:
         """The call is refused: so are those that repeat it."""

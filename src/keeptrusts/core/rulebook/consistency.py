@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import get_args
 
 from keeptrusts.core.policies.registry import KINDS
+from keeptrusts.core.rulebook.cache_checks import cache_settings_fit
 from keeptrusts.core.rulebook.later import INSTEAD, comes_later
 from keeptrusts.core.rulebook.limits_fit import limits_fit
 from keeptrusts.core.rulebook.nearest import did_you_mean
@@ -195,6 +196,7 @@ RULES: tuple[Callable[[Survey], None], ...] = (
     policy_types_are_known,
     dimensions_are_distinct,
     limits_fit,
+    cache_settings_fit,
 )
 
 

@@ -16,7 +16,7 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
     "consumer_groups[].attribution": frozenset({"cost_center", "organization", "user"}),
     "model_groups[]": frozenset({"aliases", "fallback_group", "targets"}),
     "model_groups[].models[]": frozenset({"weight"}),
-    "cache": frozenset({"backend", "similarity_threshold", "threshold"}),
+    "cache": frozenset({"similarity_threshold", "threshold"}),
     "policies[]": frozenset({"fail_mode", "shadow"}),
 }  # fmt: skip
 """Keys by the place where they would stand, ``[]`` for any list item."""
@@ -37,6 +37,7 @@ LATER_VALUES: Mapping[str, frozenset[str]] = {
     ),
     "policies[].action": frozenset({"escalate", "redact"}),
     "policies[].phase": frozenset({"both", "output"}),
+    "cache.backend": frozenset({"filesystem", "s3"}),
     "cache.mode": frozenset({"semantic"}),
 }  # fmt: skip
 

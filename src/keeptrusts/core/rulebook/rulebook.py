@@ -45,7 +45,8 @@ class SpendControl(Struct, frozen=True):
 class CacheRules(Struct, frozen=True):
     """The answer cache. Off unless enabled; entries never cross their scope.
 
-    ``max_wait_s``: how long a call waits for an equal one that is under way; 0: it does not.
+    ``max_wait_s``: how long a call waits for an equal one that is under way; 0: it does not. ``url``, or what the variable
+    ``url_env`` holds, is the store that gateways share; with neither answers are kept in memory alone.
     """
 
     enabled: bool = False
@@ -55,6 +56,8 @@ class CacheRules(Struct, frozen=True):
     deterministic_only: bool = False
     max_bytes: int = 256 * 1024 * 1024
     max_wait_s: float = 30.0
+    url: str | None = None
+    url_env: str | None = None
 
 
 class Policy(Struct, frozen=True):

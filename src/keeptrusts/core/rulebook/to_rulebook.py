@@ -158,6 +158,8 @@ def _cache(cache: caching.Cache) -> CacheRules:
         cache.deterministic_only,
         cache.max_bytes,
         cache.single_flight_timeout_ms / 1000,
+        cache.url,
+        cache.url_env,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, StoreUrl
 
 
 class Cache(Entry):
@@ -27,6 +28,15 @@ class Cache(Entry):
         le=1024**4,
         description="How much memory each gateway process keeps answers in.",
         examples=[268435456],
+    )
+    backend: Literal["memory", "redis"] = Field(
+        default="memory", description="`redis`: a Redis or Valkey that several gateways share, besides their memory."
+    )
+    url: StoreUrl | None = Field(default=None, examples=["redis://valkey.internal:6379/0"])
+    url_env: EnvironmentName | None = Field(
+        default=None,
+        description="The variable that holds the store's whole address, with user and password where it needs them.",
+        examples=["KEEPTRUSTS_CACHE_URL"],
     )
     deterministic_only: bool = Field(default=False, description="Keep answers to calls with temperature 0 only.")
     single_flight_timeout_ms: int = Field(

@@ -105,11 +105,8 @@ def _store_address(address: str) -> str:
     if parts.scheme not in ("redis", "rediss", "unix") or not re.fullmatch(r"[!-~]+", address):
         raise wrong("bad_address", "expected an address that begins with redis://, rediss:// or unix://", example)
     if password is not None:
-        raise wrong(
-            "literal_secret",
-            "a password never stands in the file",
-            "use `secret_key_ref: {env: NAME}` beside `store`, or `store_env: NAME` for the whole address",
-        )
+        message = "name an environment variable that holds the whole address instead"
+        raise wrong("literal_secret", "a password never stands in the file", message)
     if parts.scheme == "unix" and not (parts.path and not host):
         raise wrong("bad_address", "a socket's address is unix:// and an absolute path", example)
     if parts.scheme != "unix" and (not host or not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path)):

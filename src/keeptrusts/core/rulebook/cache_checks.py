@@ -1,0 +1,21 @@
+"""What must fit together in ``cache``."""
+
+from keeptrusts.core.rulebook.survey import Survey
+
+
+def cache_settings_fit(survey: Survey) -> None:
+    """A store is named where one is used, once, and nowhere else."""
+    backend, url = survey.text("cache", "backend"), survey.first_given(("cache",), "url")
+    url_env = survey.first_given(("cache",), "url_env")
+    if backend == "redis" and url is None and url_env is None:
+        message = "`backend: redis` needs the address of the store"
+        suggestion = "for example `url: redis://valkey.internal:6379/0`, or `url_env: KEEPTRUSTS_CACHE_URL`"
+        survey.error("missing_key", ("cache", "backend"), message, suggestion)
+    elif backend == "redis" and url is not None and url_env is not None:
+        survey.error("given_twice", url_env, "the address was given already as `url`", "keep one of the two")
+    elif backend != "redis" and (given := url or url_env) is not None:
+        message = f"`{given[-1]}` is for `backend: redis`"
+        survey.error("contradiction", given, message, "write `backend: redis`, or leave it out")
+    if backend == "redis" and "api" not in survey.document:
+        message = "without `api` each gateway process seals with a secret of its own: none can read another's answers"
+        survey.warning("not_shared", ("cache", "backend"), message, "add `api`, or use `backend: memory`")
