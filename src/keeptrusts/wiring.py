@@ -15,6 +15,7 @@ import uvloop
 from keeptrusts.collector import calm_collector
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.acceptor import Place
+from keeptrusts.gateway.policy_files import StartPolicy
 from keeptrusts.settings import Settings
 
 LOG_FORMAT = "%(levelname)s %(name)s %(message)s"
@@ -52,8 +53,11 @@ def run_gateway(
     environment: Mapping[str, str],
     place: Place | None = None,
     supervised: bool = False,
+    policy: StartPolicy | None = None,
 ) -> None:
     """Runs a gateway until SIGTERM or SIGINT. ``environment`` holds the providers' secrets and the API's token.
+
+    ``policy`` is where the rulebook is from: on SIGHUP, and when the files change, it is read again.
 
     ``place``: it is a worker that serves a port together with others. ``supervised``: a second signal says nothing new.
     Raises CannotStart, and CutShort for a gateway that was told to stop twice.
@@ -64,7 +68,7 @@ def run_gateway(
 
     _log_to_stdout()
     try:
-        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment, place, supervised)))
+        _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment, place, supervised, policy)))
     except StartRefused as trouble:
         raise CannotStart(str(trouble)) from None
     except LeftAtOnce:

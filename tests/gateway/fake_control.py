@@ -41,6 +41,7 @@ class FakeControl:
         self.events: list[Event] = []
         self.records: list[Record] = []
         self.registered: list[str] = []
+        self.introduced: list[Registration] = []
         self.shipments: list[tuple[str, int]] = []
         self.called_back: list[str] = []
         self.freed: list[str] = []
@@ -210,6 +211,10 @@ class FakeLink:
         self._node_id = registration.node_id
         self._control.registered.append(registration.node_id)
         return Registered("node-token", "00" * 32)
+
+    async def introduce(self, registration: Registration) -> None:
+        self._check()
+        self._control.introduced.append(registration)
 
     async def snapshot(self) -> Snapshot:
         self._check()

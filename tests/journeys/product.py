@@ -91,9 +91,9 @@ class Product:
         self.api = self._start(command, "api.log")
         self.api.wait_for(lambda: self.network.ready(self.api_url), "the API ready")
 
-    def start_gateway(self) -> None:
+    def start_gateway(self, *more: str) -> None:
         command = [KT, "gateway", "run", "--policy-config", str(self.policy_file)]
-        command += ["--port", str(self.gateway_port), "--data-dir", str(self.data_dir)]
+        command += ["--port", str(self.gateway_port), "--data-dir", str(self.data_dir), *more]
         if self.workers > 1:
             command += ["--workers", str(self.workers)]
         self.gateway = self._start(command, "gateway.log")

@@ -143,6 +143,9 @@ class WireLink:
         self._token = registered.node_token
         return registered
 
+    async def introduce(self, registration: Registration) -> None:
+        await self._ask("introduce", msgspec.json.encode(registration), Registration)
+
     async def snapshot(self) -> Snapshot:
         return await self._ask("snapshot", b"", Snapshot)
 
@@ -191,6 +194,14 @@ async def _register(control: Control, ask: Ask) -> bytes:
     return msgspec.json.encode(await nodes.register(control, registration))
 
 
+async def _introduce(control: Control, ask: Ask) -> bytes:
+    node_id = await _node(control, ask)
+    said = msgspec.json.decode(ask.body, type=Registration)
+    assert said.node_id == node_id
+    await idempotent(lambda: nodes.introduce(control, said))
+    return ask.body
+
+
 async def _snapshot(control: Control, ask: Ask) -> bytes:
     return msgspec.json.encode(await nodes.snapshot(control, await _node(control, ask)))
 
@@ -224,6 +235,7 @@ async def _lost(control: Control, ask: Ask) -> bytes:
 
 ROUTES: dict[str, Callable[[Control, Ask], Awaitable[bytes]]] = {
     "register": _register,
+    "introduce": _introduce,
     "snapshot": _snapshot,
     "heartbeat": _heartbeat,
     "grant": _grant,

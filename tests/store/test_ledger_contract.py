@@ -92,6 +92,9 @@ async def test_spend_controls_come_with_the_node_that_registered_them(store: Led
             ("node_1", Cap("monthly", 8)),
             ("node_2", Cap("monthly", 9, 4)),
         ]
+    async with store.ledger() as ledger:
+        await ledger.wallets.drop_caps("node_1")
+        assert await ledger.wallets.caps("wal_1") == [("node_2", Cap("monthly", 9, 4))]
 
 
 async def test_leased_never_rises_past_the_limit(store: LedgerStore) -> None:

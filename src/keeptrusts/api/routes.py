@@ -76,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/ledger/recovery", recovery.status, "operate", recovery.RecoveryShape),
     Route("POST", "/v1/ledger/recovery/finish", recovery.finish, "operate", recovery.RecoveryShape),
     Route("POST", "/v1/gateway/register", gateway.register, "operate"),
+    Route("POST", "/v1/gateway/introduction", gateway.introduce, "machine"),
     Route("GET", "/v1/gateway/snapshot", gateway.snapshot, "machine"),
     Route("POST", "/v1/gateway/heartbeat", gateway.heartbeat, "machine"),
     Route("POST", "/v1/gateway/leases", gateway.grant, "machine"),

@@ -12,7 +12,7 @@ NOTHING = "none"
 
 def problem_line(file: str, problem: Problem) -> str:
     """``file:line:column: error: path: message (suggestion)``; a part that is unknown is left out."""
-    place = ":".join(str(part) for part in (file, problem.line, problem.column) if part is not None)
+    place = ":".join(str(part) for part in (problem.file or file, problem.line, problem.column) if part is not None)
     path = f"{problem.path}: " if problem.path else ""
     suggestion = f" ({problem.suggestion})" if problem.suggestion else ""
     return printable(f"{place}: {problem.severity}: {path}{problem.message}{suggestion}")
@@ -55,7 +55,9 @@ def as_json(file: str, rulebook: Rulebook | None, problems: Sequence[Problem]) -
 
 
 def _json(problem: Problem) -> dict[str, Any]:
+    named = {} if problem.file is None else {"file": problem.file}
     return {
+        **named,
         "code": problem.code,
         "path": problem.path,
         "line": problem.line,

@@ -15,17 +15,27 @@ TEAM = "gateway"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where to knock, not where to listen
 
 
-def gateway_command(policy_file: Path, at: Address, home: Path) -> tuple[str, ...]:
+LAST_GOOD = ("--last-good",)
+"""What a gateway that died gets beside its command line: a file that was broken meanwhile must not keep it down."""
+
+
+def gateway_command(policy_files: Sequence[Path], at: Address, home: Path) -> tuple[str, ...]:
     """The command line of one gateway."""
     kt = (*PYTHON, "keeptrusts.cli.main", "gateway", "run")
-    return (*kt, "--policy-config", str(policy_file), "--listen", str(at), "--data-dir", str(home))
+    named = [word for file in policy_files for word in ("--policy-config", str(file))]
+    return (*kt, *named, "--listen", str(at), "--data-dir", str(home))
 
 
 def worker_children(
-    policy_file: Path, at: Address, home: Path, port: SharedPort, environ: Mapping[str, str]
+    policy_files: Sequence[Path],
+    at: Address,
+    home: Path,
+    port: SharedPort,
+    environ: Mapping[str, str],
+    last_good: bool = False,
 ) -> list[Child]:
     """A child for each worker. Whichever is ready first makes the port ready, so one of them is asked."""
-    argv = gateway_command(policy_file, at, home)
+    argv = gateway_command(policy_files, at, home) + (LAST_GOOD if last_good else ())
     return [
         Child(
             f"gateway {number + 1}",
@@ -35,12 +45,21 @@ def worker_children(
             ready_host=EVERYWHERE.get(at.host, at.host),
             team=TEAM,
             inherited=port.inherited,
+            when_restarted=() if last_good else LAST_GOOD,
+            takes_reload=True,
         )
         for number in range(port.workers)
     ]
 
 
-async def run_workers(policy_file: Path, at: Address, home: Path, workers: int, environ: Mapping[str, str]) -> int:
+async def run_workers(
+    policy_files: Sequence[Path],
+    at: Address,
+    home: Path,
+    workers: int,
+    environ: Mapping[str, str],
+    last_good: bool = False,
+) -> int:
     """Runs the workers until a signal; returns the exit code. Raises Failure when the port can't be had."""
     with bound(at) as listener:
         supervisor = Supervisor(_say, Patience(ready_timeout_s=None))
@@ -50,7 +69,7 @@ async def run_workers(policy_file: Path, at: Address, home: Path, workers: int, 
             _say(f"{workers} gateway workers serve {at}")
             return []
 
-        children = worker_children(policy_file, at, home, share(listener, workers), environ)
+        children = worker_children(policy_files, at, home, share(listener, workers), environ, last_good)
         return await supervisor.run(children, when_ready)
 
 

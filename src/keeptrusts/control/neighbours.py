@@ -46,6 +46,8 @@ async def exchange_signs(control: Control) -> None:
     if signs:
         async with control.store.write() as books:
             await books.signs.note(signs)
+    # A node may have introduced itself anew to another process.
+    control.registrations.clear()
     now_s = control.tools.clock.monotonic_s()
     own = control.presence.own(now_s)
     async with control.store.read() as books:

@@ -7,6 +7,7 @@ from keeptrusts.control.denial import invalid, not_found
 from keeptrusts.control.neighbours import listen
 from keeptrusts.control.recovery import hear
 from keeptrusts.control.token_shapes import key_record
+from keeptrusts.control.wallets import tell_nodes
 from keeptrusts.core.identity.gateway_key import issue_key, key_digest
 from keeptrusts.core.ledger.recovery import Said
 from keeptrusts.core.ledger.standing import Cap, strictest
@@ -45,6 +46,25 @@ async def register(control: Control, registration: Registration) -> Registered:
             await books.groups.put_all(registration.node_id, registration.groups)
             await _put_controls(control, books, registration)
     return Registered(token, control.pepper.hex())
+
+
+async def introduce(control: Control, registration: Registration) -> None:
+    """The rules of a known node have changed: what it says now takes the place of what it said before."""
+    async with control.store.write() as books:
+        before = await books.nodes.find(registration.node_id)
+        if before is None:
+            raise not_found(f"node {registration.node_id} is not registered")
+        await books.nodes.describe(registration)
+        await books.groups.put_all(registration.node_id, registration.groups)
+        if set(before.spend_controls) != set(registration.spend_controls):
+            await books.wallets.drop_caps(registration.node_id)
+            await _put_controls(control, books, registration)
+            changed = set(before.spend_controls) ^ set(registration.spend_controls)
+            for team_id in sorted({rule.team_id for rule in changed}):
+                # What was leased under the old cap comes back, and is asked for again under the new one.
+                if (wallet := await books.wallets.find("team", team_id)) is not None:
+                    await tell_nodes(books, wallet, recall=True)
+    control.registrations.pop(registration.node_id, None)
 
 
 async def _put_controls(control: Control, books: Books, registration: Registration) -> None:

@@ -1,6 +1,7 @@
-"""What a node and the control plane say to each other: five exchanges, as values. The wire form is JSON of these structs.
+"""What a node and the control plane say to each other: a few exchanges, as values. The wire form is JSON of these structs.
 
-``POST /v1/gateway/register`` Registration -> Registered; ``GET /v1/gateway/snapshot`` -> Snapshot;
+``POST /v1/gateway/register`` Registration -> Registered; ``POST /v1/gateway/introduction`` Registration -> Registration, when
+the rules of a known node have changed; ``GET /v1/gateway/snapshot`` -> Snapshot;
 ``POST /v1/gateway/heartbeat`` Heartbeat -> Changes (held open until something changed, one second at most);
 ``POST /v1/gateway/leases`` GrantRequest -> GrantAnswer; ``POST /v1/gateway/tickets`` TicketRequest -> TicketAnswer and
 ``POST /v1/gateway/tickets/leave`` TicketLeft -> TicketLeft (``core/ledger/ticket.py``); ``POST /v1/gateway/batches`` journal groups as bytes, with the

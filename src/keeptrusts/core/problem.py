@@ -8,7 +8,9 @@ Severity = Literal["error", "warning"]
 
 
 class Problem(Struct, frozen=True):
-    """One finding. ``path`` is the place in the document (``consumer_groups[0].name``), lines and columns count from 1."""
+    """One finding. ``path`` is the place in the document (``consumer_groups[0].name``), lines and columns count from 1.
+
+    ``file`` is named where several files make the document."""
 
     code: str
     message: str
@@ -17,3 +19,4 @@ class Problem(Struct, frozen=True):
     column: int | None = None
     suggestion: str | None = None
     severity: Severity = "error"
+    file: str | None = None

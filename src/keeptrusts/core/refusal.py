@@ -19,6 +19,7 @@ class Reason(StrEnum):
     KEY_EXPIRED = "key_expired"
     ATTRIBUTION_REQUIRED = "attribution_required"
     ADMIN_ONLY = "admin_only"
+    CONFIG_REJECTED = "config_rejected"
     # what
     INVALID_JSON = "invalid_json"
     INVALID_REQUEST = "invalid_request"

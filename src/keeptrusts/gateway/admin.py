@@ -1,4 +1,4 @@
-"""What operators ask a gateway, as one table: its health, its metrics. Only the API token, or a private socket, opens it.
+"""What operators ask a gateway, as one table: its health, its metrics, its configuration. Only the API token, or a private socket, opens it.
 
 Workers that share a port are nodes of their own, and whichever is asked answers for all: it asks the others for their part.
 """
@@ -13,6 +13,7 @@ from msgspec import Struct
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.admin_access import Access
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.config_endpoints import config_part, reload_part
 from keeptrusts.gateway.health import health_part, write_health
 from keeptrusts.gateway.metrics import metrics_part, write_metrics
 from keeptrusts.gateway.node import Node
@@ -48,6 +49,8 @@ class AdminEndpoint(Struct, frozen=True):
 
 ADMIN_ENDPOINTS: Mapping[str, Mapping[str, AdminEndpoint]] = {
     "/health": {"GET": AdminEndpoint(health_part, write_health)},
+    "/keeptrusts/config": {"GET": AdminEndpoint(config_part)},
+    "/keeptrusts/config/reload": {"POST": AdminEndpoint(reload_part)},
     "/metrics": {"GET": AdminEndpoint(metrics_part, write_metrics)},
 }
 """By path and method. On the data port they need the API token; on the admin listener see ``admin_listener.py``."""
@@ -83,8 +86,8 @@ class Admin:
         if self._siblings is None:
             return {"": await endpoint.part(self._node, body)}
         own = self._siblings.name
-        others = self._siblings.ask(method, path, body)
-        parts = {own: await endpoint.part(self._node, body), **await others}
+        parts = {own: await endpoint.part(self._node, body)}
+        parts |= await self._siblings.ask(method, path, body)
         return {name: parts[name] for name in sorted(parts, key=int)}
 
     async def part(self, method: str, path: str, body: bytes) -> Any:

@@ -21,6 +21,11 @@ class Backlog:
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
         self._logged_at = -math.inf
 
+    def allow(self, max_bytes: int) -> None:
+        """From now on so much may wait; of a journal that nobody ships nothing does."""
+        if self._max_bytes != sys.maxsize:
+            self._max_bytes = max_bytes
+
     @property
     def full(self) -> bool:
         """Whether more waits than may."""

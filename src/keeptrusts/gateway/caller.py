@@ -85,7 +85,7 @@ class Callers:
         self.scopes = scopes
         self._groups: Mapping[str, ConsumerGroup] = {group.name: group for group in groups}
         self._by_digest: dict[bytes, Caller] = {}
-        self._digest_of_key: dict[str, bytes] = {}
+        self._records: dict[str, KeyRecord] = {}
         for group in self._groups.values():
             if group.api_key is not None:
                 self._by_digest[self.digest(group.api_key.encode())] = self._of_group(group)
@@ -105,11 +105,20 @@ class Callers:
     def put(self, record: KeyRecord) -> None:
         """Adds or replaces an issued key."""
         digest = bytes.fromhex(record.digest)
-        old = self._digest_of_key.get(record.key_id)
-        if old is not None and old != digest:
-            self._by_digest.pop(old, None)
-        self._digest_of_key[record.key_id] = digest
+        old = self._records.get(record.key_id)
+        if old is not None and old.digest != record.digest:
+            self._by_digest.pop(bytes.fromhex(old.digest), None)
+        self._records[record.key_id] = record
         self._by_digest[digest] = self._of_key(record)
+
+    @property
+    def records(self) -> Mapping[str, KeyRecord]:
+        """Every issued key as it was put last, by its id."""
+        return self._records
+
+    def under(self, rulebook: Rulebook, meters: Meters) -> "Callers":
+        """The callers of another rulebook, without the issued keys yet."""
+        return callers_of(self._pepper, rulebook, meters)
 
     def _of_group(self, group: ConsumerGroup) -> Caller:
         attribution = Attribution(**{"team": group.wallet_team_id or group.name, **group.attribution})

@@ -33,6 +33,9 @@ class Link(Protocol):
     async def register(self, registration: Registration) -> Registered:
         """Introduces the node; from then on the link speaks as that node."""
 
+    async def introduce(self, registration: Registration) -> None:
+        """Says what a node that is known already has become: its rules have changed."""
+
     async def snapshot(self) -> Snapshot:
         """All keys, and the prices of the node's providers."""
 

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.records import Boot, End, LeaseIntent, encode_record
 from keeptrusts.core.ledger.wallet import FURTHER
 from keeptrusts.core.link import Changes, Heartbeat, Registration, Snapshot
+from keeptrusts.core.pricing.price import Price
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
@@ -23,8 +24,10 @@ from keeptrusts.gateway.backlog import Backlog
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers, callers_of
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.config_status import Reloads
 from keeptrusts.gateway.counts import SharedMemory
 from keeptrusts.gateway.edition import Edition
+from keeptrusts.gateway.introduction import Introducer
 from keeptrusts.gateway.journal import JournalBusy, JournalFailed, machine_boot_id, new_journal
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.not_ready import RETIRED, STALE, STARTING
@@ -34,8 +37,8 @@ from keeptrusts.gateway.recovery import Recovery
 from keeptrusts.gateway.registration import registration_of
 from keeptrusts.gateway.scopes import Meters
 from keeptrusts.gateway.shipper import Shipper
-from keeptrusts.gateway.snapshot_file import SavedSnapshot, load_snapshot, save_snapshot
-from keeptrusts.gateway.targets import ready_targets, usable_targets
+from keeptrusts.gateway.snapshot_file import SavedSnapshot, keep_snapshot, load_snapshot
+from keeptrusts.gateway.target_shelf import TargetShelf
 from keeptrusts.gateway.waiting_room import WaitingRoom
 
 log = logging.getLogger("keeptrusts::gateway")
@@ -68,6 +71,7 @@ class Node:
         self.observed = Observed()
         self.meters = Meters(limits)
         self.retired = False
+        self.reloader: Reloads | None = None
         self.on_retired: Callable[[], None] | None = None
         self._rulebook = rulebook
         self._environment = environment
@@ -79,10 +83,12 @@ class Node:
         self._closed: Refused | None = STARTING
         self._seen_seq = 0
         self._recovering = False
+        self.introducer = Introducer(self._link)
         self._stale_at = math.inf
         self._heard(self.loop.time())
         self._tasks: set[asyncio.Task[None]] = set()
-        self._targets = ready_targets(usable_targets(rulebook.targets, environment), environment)
+        self._targets = TargetShelf(environment)
+        self._targets.put(rulebook.targets)
         self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)
         try:
             self.answers = Answers(rulebook.cache, environment)
@@ -134,6 +140,20 @@ class Node:
         """How many records the control plane has not taken yet."""
         return 0 if self._shipper is None else max(0, self.journal.written_seq - self._shipper.shipped_seq)
 
+    @property
+    def callers(self) -> Callers | None:
+        """The index of credentials in force; None while there is none."""
+        return None if self._edition is None else self._edition.callers
+
+    def go_by(self, rulebook: Rulebook, callers: Callers | None, prices: Sequence[Price]) -> None:
+        """Calls that enter from now on go by these rules; ``callers`` is their index. ``taking_rules.py`` prepares it."""
+        self._rulebook, self.cache_rules = rulebook, rulebook.cache
+        self._targets.put(rulebook.targets)
+        self.waiting_room.bounded(rulebook.hold_wait_s, rulebook.max_held_calls)
+        self.backlog.allow(rulebook.max_journal_bytes)
+        if callers is not None and (before := self._edition) is not None:
+            self._issue(callers, before.book.with_prices(prices), before.budgeted)
+
     def now_s(self) -> int:
         """Whole seconds on the clock of the rate limits."""
         return int(self.loop.time())
@@ -173,18 +193,14 @@ class Node:
                 self._use(saved.snapshot, bytes.fromhex(saved.key_pepper))
             self._spawn(self._connect_later(self._link))
         except LinkRefused as error:
+            token = "" if self._rulebook.api is None else f" Check the token in {self._rulebook.api.token_env}."
             raise StartRefused(
-                f"the API refused this gateway's registration ({error.status}): {error}. "
-                f"Check the token in {self._token_variable}."
+                f"the API refused this gateway's registration ({error.status}): {error}.{token}"
             ) from None
         else:
             self._spawn(self._keep_current(self._link))
         self._shipper.start()
         self._spawn(self._return_idle())
-
-    @property
-    def _token_variable(self) -> str:
-        return "" if self._rulebook.api is None else self._rulebook.api.token_env
 
     async def _connect(self, link: Link) -> None:
         assert self._link_for is not None
@@ -193,7 +209,7 @@ class Node:
         asked_at = self.loop.time()
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
-        self._save(snapshot, registered.key_pepper)
+        keep_snapshot(self._snapshot_path, SavedSnapshot(registered.key_pepper, snapshot))
         self._heard(asked_at)
 
     async def _connect_later(self, link: Link) -> None:
@@ -220,16 +236,19 @@ class Node:
         self._open(callers, PriceBook(snapshot.prices), frozenset(snapshot.budgeted))
 
     def _open(self, callers: Callers, book: PriceBook, budgeted: frozenset[str] = frozenset()) -> None:
+        self._issue(callers, book, budgeted)
+        self._closed = None
+
+    def _issue(self, callers: Callers, book: PriceBook, budgeted: frozenset[str]) -> None:
         self._edition = Edition(
             self._rulebook,
             book,
             callers,
-            self._targets,
+            self._targets.ready,
             self._environment,
             self.treasury.purse,
             budgeted=budgeted,
         )
-        self._closed = None
 
     async def _keep_current(self, link: Link) -> None:
         failures = 0
@@ -243,7 +262,7 @@ class Node:
                 if changes.retired:
                     self._end_as_retired()
                     return
-                if changes.resync:
+                if await self.introducer.tell_late() or changes.resync:
                     await self._connect(link)
                 else:
                     self._apply(changes)
@@ -257,7 +276,10 @@ class Node:
             except LinkRefused as error:
                 log.warning("The control plane does not know this gateway any more (%s): registering again.", error)
                 failures += 1
-                await self._reconnect(link)
+                try:
+                    await self._connect(link)
+                except (LinkDown, LinkRefused) as trouble:
+                    log.error("Registering again failed: %s", trouble)
             if failures:
                 self._close_if_stale()
                 await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S)) - 1])
@@ -282,12 +304,6 @@ class Node:
             )
             self._spawn(self._recovery.ship_retired(self._registration()))
         self._recovering = recovering
-
-    async def _reconnect(self, link: Link) -> None:
-        try:
-            await self._connect(link)
-        except (LinkDown, LinkRefused) as error:
-            log.error("Registering again failed: %s", error)
 
     def _end_as_retired(self) -> None:
         """Somebody took this node for lost: its leases are in suspense. A new start is a new node, which recovers this one."""
@@ -326,12 +342,6 @@ class Node:
         if self._closed is None and self.loop.time() > self._stale_at:
             log.error("Nothing heard from the control plane for %d s: no longer serving.", self._rulebook.max_stale_s)
             self._closed = STALE
-
-    def _save(self, snapshot: Snapshot, pepper: str) -> None:
-        try:
-            save_snapshot(self._snapshot_path, SavedSnapshot(pepper, snapshot))
-        except OSError as error:
-            log.warning("Can't save the snapshot, so a start without the control plane would have none: %s", error)
 
     def _registration(self) -> Registration:
         return registration_of(self.node_id, self._rulebook)
@@ -375,8 +385,7 @@ class Node:
             await self.answers.close()
         finally:
             self.journal.close()
-            for target in self._targets.values():
-                target.close()
+            self._targets.close()
             if self._link is not None:
                 self._link.close()
 

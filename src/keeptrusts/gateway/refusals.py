@@ -16,6 +16,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.KEY_EXPIRED: (403, "permission_error"),
     Reason.ATTRIBUTION_REQUIRED: (403, "permission_error"),
     Reason.ADMIN_ONLY: (403, "permission_error"),
+    Reason.CONFIG_REJECTED: (422, "invalid_request_error"),
     Reason.INVALID_JSON: (400, "invalid_request_error"),
     Reason.INVALID_REQUEST: (400, "invalid_request_error"),
     Reason.BODY_TOO_LARGE: (413, "invalid_request_error"),

@@ -31,6 +31,10 @@ class RemoteLink:
         self._token = registered.node_token
         return registered
 
+    async def introduce(self, registration: Registration) -> None:
+        """See Link."""
+        await self._post("/v1/gateway/introduction", msgspec.json.encode(registration), Registration)
+
     async def snapshot(self) -> Snapshot:
         """See Link."""
         return self._read(await self._exchange("GET", "/v1/gateway/snapshot", b"", {}), Snapshot)

@@ -15,7 +15,11 @@ from keeptrusts.gateway.acceptor import Place
 from keeptrusts.gateway.administration import Administration, admin_socket
 from keeptrusts.gateway.counts import SharedMemory
 from keeptrusts.gateway.draining import GatewayServer
+from keeptrusts.gateway.hangup import Terminal
+from keeptrusts.gateway.last_good import LastGood
 from keeptrusts.gateway.node import Node, StartRefused
+from keeptrusts.gateway.policy_files import StartPolicy
+from keeptrusts.gateway.reloading import Reloader
 from keeptrusts.gateway.remote_link import RemoteLink
 
 log = logging.getLogger("keeptrusts::gateway")
@@ -32,7 +36,8 @@ class GatewayOptions(Struct, frozen=True):
 
     ``place`` is given to a worker that serves a port together with others; ``host`` and ``port`` are not used then.
     ``supervised``: whoever started it kills it when it is to end at once, so that a second signal says nothing new: it comes
-    from the kernel, or from an init system that signals every process of a group.
+    from the kernel, or from an init system that signals every process of a group. ``policy`` is where the rulebook is from, to
+    be read again when it changes; None: it never does.
     """
 
     rulebook: Rulebook
@@ -42,6 +47,7 @@ class GatewayOptions(Struct, frozen=True):
     environment: Mapping[str, str]
     place: Place | None = None
     supervised: bool = False
+    policy: StartPolicy | None = None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -96,10 +102,21 @@ async def serve(options: GatewayOptions) -> None:
         node.waiting_room.close()
         server.told_to_stop()
 
+    terminal = Terminal()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_stop)
+    node.reloader = _reloader(node, options)
+
+    def hung_up() -> None:
+        if terminal.gone or node.reloader is None:
+            told_to_stop()
+        else:
+            node.reloader.ask("SIGHUP")
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
     serving = loop.create_task(server.serve(sockets=[] if listener is None else [listener]))
     sweeping = loop.create_task(server.close_idle())
+    watching: asyncio.Task[None] | None = None
     try:
         await administration.start()
         await node.start()
@@ -107,15 +124,30 @@ async def serve(options: GatewayOptions) -> None:
         server.accept()
         if node.ready:
             log.info("Gateway ready")
+        if node.reloader is not None:
+            watching = loop.create_task(node.reloader.watch())
         await serving
     finally:
         sweeping.cancel()
+        if watching is not None:
+            watching.cancel()
         server.should_exit = True
         await serving
         try:
             await _leave(node, server)
         finally:
             await administration.stop()
+
+
+def _reloader(node: Node, options: GatewayOptions) -> Reloader | None:
+    policy, place = options.policy, options.place
+    if policy is None:
+        return None
+    # Of several workers the first one keeps what works.
+    keeps = place is None or place.number == 0
+    return Reloader(
+        node, policy, options.environment, LastGood(options.data_dir, policy.files.paths) if keeps else None
+    )
 
 
 async def _leave(node: Node, server: GatewayServer) -> None:

@@ -79,5 +79,8 @@ class SimulatedTarget:
             return SimulatedAnswer(settings, 200, iter([reply]), journal)
         return SimulatedAnswer(settings, 200, simulate_stream(request, settings, count_tokens, now_s), journal)
 
+    def retire(self) -> None:
+        """See ReadyTarget."""
+
     def close(self) -> None:
         """See ReadyTarget."""

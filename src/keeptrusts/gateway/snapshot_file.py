@@ -1,5 +1,6 @@
 """The last snapshot of keys and prices, kept on disk, so that a gateway can start while the control plane is away."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from keeptrusts.core.link import Snapshot
+
+log = logging.getLogger("keeptrusts::gateway")
 
 
 class SavedSnapshot(Struct):
@@ -16,7 +19,15 @@ class SavedSnapshot(Struct):
     snapshot: Snapshot
 
 
-def save_snapshot(path: Path, saved: SavedSnapshot) -> None:
+def keep_snapshot(path: Path, saved: SavedSnapshot) -> None:
+    """Saves the snapshot; a disk that does not take it is told of in the log, and no more."""
+    try:
+        _save(path, saved)
+    except OSError as error:
+        log.warning("Can't save the snapshot, so a start without the control plane would have none: %s", error)
+
+
+def _save(path: Path, saved: SavedSnapshot) -> None:
     """Replaces the file whole: a reader sees the old one or the new one."""
     # Workers of one port save the same file: each writes aside under a name of its own.
     temporary = path.with_suffix(f".{os.getpid()}.tmp")

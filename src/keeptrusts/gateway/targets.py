@@ -45,6 +45,9 @@ class ReadyTarget(Protocol):
         ``path`` is below the target's base URL; ``lines`` are further header lines, each ended by CRLF.
         """
 
+    def retire(self) -> None:
+        """Calls that have it may use it still; nothing is kept for others."""
+
     def close(self) -> None:
         """Lets go of its connections."""
 
@@ -96,6 +99,10 @@ class HttpTarget:
             exchange.fail(failure)
         else:
             journal.then(connection.start, exchange, exchange.fail)
+
+    def retire(self) -> None:
+        """See ReadyTarget."""
+        self._origin.retire()
 
     def close(self) -> None:
         """See ReadyTarget."""

@@ -241,13 +241,14 @@ class Origin:
         self._starting: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._retired = False
         self.tick = 0.0
 
     async def connection(self) -> _Connection:
         """A free connection, made if need be. Raises UpstreamFailed(sent=False)."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._sweep()
+            self._look_again(self._loop)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 while (free := self.idle_connection()) is None and self._open >= MAX_CONNECTIONS:
@@ -320,6 +321,9 @@ class Origin:
 
     def release(self, connection: _Connection) -> None:
         """The connection is free again."""
+        if self._retired:
+            connection.abort()
+            return
         connection.idle_since = self.tick
         self._idle.append(connection)
         self._next_in_queue()
@@ -350,7 +354,21 @@ class Origin:
             connection.expire()
         while self._idle and self._idle[0].idle_since + IDLE_CLOSE_S < self.tick:
             self._idle.pop(0).abort()
-        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        if self._retired and not self._open:
+            # Nothing is left to look after; a late call starts the clock again.
+            self._loop = self._sweeper = None
+        else:
+            self._look_again(self._loop)
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.tick = loop.time()
+        self._sweeper = loop.call_later(SWEEP_S, self._sweep)
+
+    def retire(self) -> None:
+        """Nobody who comes from now on wants it: what is idle goes now, and every other connection with its exchange."""
+        self._retired = True
+        while self._idle:
+            self._idle.pop().abort()
 
     def close(self) -> None:
         """Drops all connections."""

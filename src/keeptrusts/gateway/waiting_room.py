@@ -86,6 +86,11 @@ class WaitingRoom:
         self._held: dict[str, _Held] = {}
         self._closed = False
 
+    def bounded(self, wait_s: float, bound: int) -> None:
+        """From now on calls are held for so long, and so many; those that are held already keep their time."""
+        self._wait_s = wait_s
+        self._bound = bound
+
     def __len__(self) -> int:
         """How many calls are held."""
         return len(self._held)

@@ -141,6 +141,9 @@ class Wallets(Protocol):
 
     async def add_cap(self, wallet_id: str, node_id: str, cap: Cap) -> None: ...
 
+    async def drop_caps(self, node_id: str) -> None:
+        """The spend controls that the node registered are none any more."""
+
     async def period(self, key: PeriodKey) -> WalletPeriod | None:
         """The account; in a transaction it is kept from other writers. Ask in the order of the keys."""
 

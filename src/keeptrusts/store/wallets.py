@@ -153,6 +153,10 @@ class SqlWallets:
             "escalate" if cap.escalates else "block",
         )
 
+    async def drop_caps(self, node_id: str) -> None:
+        """See contracts.Wallets."""
+        await self._sql.execute("DELETE FROM spend_control WHERE org_id = $1 AND node_id = $2", self._org, node_id)
+
     async def period(self, key: PeriodKey) -> WalletPeriod | None:
         """See contracts.Wallets."""
         return await self._one(f"{PERIOD} {ONE_PERIOD}{self._sql.for_update}", key)

@@ -20,7 +20,8 @@ class Child:
     """What to run. ``ready_port`` answers ``/readyz`` at ``ready_host`` when it can be used; None: it is ready once it runs.
 
     ``kept`` says whether it is started again when it ends. Children that follow each other and name the same ``team`` are
-    stopped together. ``inherited`` are descriptors of ours that it needs. The environment is all of it, and is never shown.
+    stopped together. ``inherited`` are descriptors of ours that it needs. ``when_restarted`` follows its arguments when it is
+    started again; ``takes_reload``: SIGHUP tells it to read its configuration. The environment is all of it, and is never shown.
     """
 
     name: str
@@ -31,12 +32,15 @@ class Child:
     ready_host: str = "127.0.0.1"
     team: str = ""
     inherited: tuple[int, ...] = ()
+    when_restarted: tuple[str, ...] = ()
+    takes_reload: bool = False
 
 
-async def start(child: Child, lifeline_fd: int) -> Process:
+async def start(child: Child, lifeline_fd: int, again: bool = False) -> Process:
     """Starts the child in a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone."""
     return await asyncio.create_subprocess_exec(
         *child.argv,
+        *(child.when_restarted if again else ()),
         env={**child.environ, LIFELINE_FD: str(lifeline_fd)},
         stdin=asyncio.subprocess.DEVNULL,
         pass_fds=(lifeline_fd, *child.inherited),

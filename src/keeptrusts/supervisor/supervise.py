@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from keeptrusts.gateway.hangup import Terminal
 from keeptrusts.supervisor.child import Child, ending, start, stop, until_ready
 from keeptrusts.supervisor.lifeline import make_lifeline
 
@@ -28,6 +29,7 @@ class Patience:
     restart_delay_s: float = 0.2
     restart_delay_max_s: float = 10.0
     ran_long_s: float = 30.0
+    reload_age_s: float = 5.0
 
 
 class Supervisor:
@@ -41,6 +43,7 @@ class Supervisor:
         self._all_ready = False
         self._running: dict[str, tuple[Child, Process]] = {}
         self._order: dict[str, int] = {}
+        self._started_s: dict[str, float] = {}
         self._lifeline_fd = -1
 
     def stop(self) -> None:
@@ -50,6 +53,13 @@ class Supervisor:
         else:
             self._say(STOPPING)
             self._stopping.set()
+
+    def reload(self) -> None:
+        """Tells every child that can to read its configuration. One that was started just now reads it anyway."""
+        young_s = asyncio.get_running_loop().time() - self._patience.reload_age_s
+        for child, process in self._running.values():
+            if child.takes_reload and process.returncode is None and self._started_s[child.name] < young_s:
+                process.send_signal(signal.SIGHUP)
 
     async def run(self, children: Sequence[Child], then: Callable[[], Awaitable[Sequence[Child]]]) -> int:
         """Returns the exit code: 0 after ``stop``, 1 when a child could not be made ready.
@@ -115,9 +125,11 @@ class Supervisor:
         """Keeps one child running. Ends when a stop is asked for, or the child is not to be started again."""
         patience, delay_s = self._patience, self._patience.restart_delay_s
         clock = asyncio.get_running_loop()
+        again = False
         while not self._stopping.is_set():
             started_s = clock.time()
-            how = await self._lived(child)
+            how = await self._lived(child, again=again)
+            again = self._all_ready
             if self._stopping.is_set() or not child.kept:
                 return
             if not self._all_ready:
@@ -129,13 +141,14 @@ class Supervisor:
             await self._pause(delay_s)
             delay_s = min(delay_s * 2, patience.restart_delay_max_s)
 
-    async def _lived(self, child: Child) -> str:
+    async def _lived(self, child: Child, again: bool) -> str:
         """Runs the child once, to its end; says how it ended."""
         try:
-            process = await start(child, self._lifeline_fd)
+            process = await start(child, self._lifeline_fd, again)
         except OSError as trouble:
             return f"not started: {trouble.strerror}"
         self._running[child.name] = child, process
+        self._started_s[child.name] = asyncio.get_running_loop().time()
         if self._stopping.is_set():
             # Asked to stop while it was being started: whoever stops the others has not seen this one.
             await stop(process, self._hurry, self._patience.stop_grace_s)
@@ -160,7 +173,10 @@ class Supervisor:
 
 
 def stop_on_signals(supervisor: Supervisor) -> None:
-    """Lets Ctrl-C, SIGTERM and a closed terminal stop the supervisor; the second of them at once."""
+    """Lets Ctrl-C, SIGTERM and a closed terminal stop the supervisor; the second of them at once. Any other SIGHUP is passed on
+    to the children that take it as a reload."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    terminal = Terminal()
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: supervisor.stop() if terminal.gone else supervisor.reload())

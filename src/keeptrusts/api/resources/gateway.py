@@ -30,6 +30,15 @@ async def register(request: Request, control: TheControl) -> Response:
     return _json(await nodes.register(control, await _read(request, Registration)))
 
 
+async def introduce(request: Request, control: TheControl, actor: TheActor) -> Response:
+    """The rules of a gateway that is known have changed: its groups, thresholds and spend controls are these from now on."""
+    said = await _read(request, Registration)
+    if said.node_id != actor.actor_id:
+        raise bad_request("A node introduces itself alone: node_id must be its own")
+    await idempotent(lambda: nodes.introduce(control, said))
+    return _json(said)
+
+
 async def snapshot(control: TheControl, actor: TheActor) -> Response:
     """All keys, and the prices of the node's providers."""
     return _json(await nodes.snapshot(control, actor.actor_id))

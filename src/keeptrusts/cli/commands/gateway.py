@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +26,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, help="A gateway: 
 
 @app.command()
 def run(
-    policy_config: Annotated[Path, typer.Option(help="The policy file; `kt policy lint` checks one.")],
+    policy_config: Annotated[
+        list[Path],
+        typer.Option(help="The policy file; `kt policy lint` checks one. Again: further files, laid over it in turn."),
+    ],
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="On this machine alone (default 41002).")] = None,
     listen: Annotated[str | None, typer.Option(help="Elsewhere: HOST:PORT.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where its journal is kept (default ~/.keeptrusts).")] = None,
@@ -36,8 +39,13 @@ def run(
     admin_listen: Annotated[
         str | None, typer.Option(help="Where operators ask for metrics and health: HOST:PORT, or a socket's path.")
     ] = None,
+    last_good: Annotated[
+        bool, typer.Option("--last-good", help="When the policy file has errors, start with what worked last.")
+    ] = False,
 ) -> None:
     """Run a gateway until SIGTERM or Ctrl-C. It does not start on a policy file with errors.
+
+    While it runs it takes changes of the file by itself, and on SIGHUP at once; one with errors changes nothing.
 
     Told to stop, it takes no new calls, gives those under way 30 seconds, and leaves nothing behind; told twice, it ends.
     """
@@ -47,30 +55,43 @@ def run(
     place = take_place(os.environ)
     environ = os.environ if admin_listen is None else {**os.environ, ADMIN_LISTEN: admin_listen}
     if workers > 1:
-        raise typer.Exit(_run_workers(policy_config, at, home, workers, environ))
+        raise typer.Exit(_run_workers(policy_config, at, home, workers, last_good, environ))
     if place is None:
         must_be_free(at)
-    _run_one(policy_config, at, home, place, supervised, environ)
+    _run_one(policy_config, at, home, place, supervised, last_good, environ)
 
 
 def _run_one(
-    policy_config: Path, at: Address, home: Path, place: Place | None, supervised: bool, environ: Mapping[str, str]
+    policy_config: Sequence[Path],
+    at: Address,
+    home: Path,
+    place: Place | None,
+    supervised: bool,
+    last_good: bool,
+    environ: Mapping[str, str],
 ) -> None:
-    from keeptrusts.cli.rules import checked_rulebook
+    from msgspec.structs import replace
+
+    from keeptrusts.cli.rules import checked_rules
+    from keeptrusts.gateway.last_good import LastGood
     from keeptrusts.wiring import CannotStart, CutShort, run_gateway
 
     # Of several workers the first one speaks for all.
     problems = sys.stderr if place is None or place.number == 0 else io.StringIO()
-    rulebook = with_admin_listen(checked_rulebook(policy_config, environ, problems), environ)
+    kept = LastGood(home, policy_config)
+    started, policy = checked_rules(policy_config, environ, problems, kept, fall_back=last_good)
+    policy = replace(policy, adjusted=lambda rulebook: with_admin_listen(rulebook, environ))
     try:
-        run_gateway(rulebook, at.host, at.port, home, environ, place, supervised)
+        run_gateway(policy.adjusted(started), at.host, at.port, home, environ, place, supervised, policy)
     except (CannotStart, CutShort) as trouble:
         raise Failure(str(trouble), SAID_NO) from None
 
 
-def _run_workers(policy_config: Path, at: Address, home: Path, workers: int, environ: Mapping[str, str]) -> int:
+def _run_workers(
+    policy_config: Sequence[Path], at: Address, home: Path, workers: int, last_good: bool, environ: Mapping[str, str]
+) -> int:
     import asyncio
 
     from keeptrusts.cli.workers import run_workers
 
-    return asyncio.run(run_workers(policy_config, at, home, workers, environ))
+    return asyncio.run(run_workers(policy_config, at, home, workers, environ, last_good))

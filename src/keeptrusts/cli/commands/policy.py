@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,31 +12,40 @@ from keeptrusts.cli.failure import CANNOT_ASK, Failure
 from keeptrusts.cli.json_text import json_text
 from keeptrusts.cli.policy_report import as_json, problem_line, verdict_lines
 
+if TYPE_CHECKING:
+    from keeptrusts.core.rulebook.from_yaml import Compiled
+
+POLICY_FILE = Path("policy-config.yaml")
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Check a policy-config.yaml.")
 
 
 @app.command()
 def lint(
-    file: Annotated[Path, typer.Option(help="The policy file.")] = Path("policy-config.yaml"),
+    file: Annotated[
+        list[Path] | None, typer.Option(help="The policy file. Again: further files, laid over it in turn.")
+    ] = None,
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
 ) -> None:
-    """Says everything that is wrong with a policy file, each with its line, its column and what would be right.
+    """Says everything that is wrong with a policy file (policy-config.yaml), each with its line and what would be right.
 
     Exits with 0 for a valid file (warnings allowed), 1 for a file with errors, 2 for one that cannot be read.
     """
-    from keeptrusts.core.rulebook.from_yaml import compile_rulebook, missing_secrets
+    from keeptrusts.core.rulebook.from_yaml import missing_secrets
 
     environment: Mapping[str, str] = os.environ
-    compiled = compile_rulebook(read_policy_text(file))
+    files = file or [POLICY_FILE]
+    name = ", ".join(map(str, files))
+    compiled = compiled_files(files)
     rulebook, problems = compiled.rulebook, list(compiled.problems)
     if rulebook is not None:
         problems += missing_secrets(rulebook, environment, compiled.places)
         problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
     if form == "json":
-        print(json_text(as_json(str(file), rulebook, problems), 2))
+        print(json_text(as_json(name, rulebook, problems), 2))
     else:
-        lines = [problem_line(str(file), problem) for problem in problems]
-        print("\n".join([*lines, *verdict_lines(str(file), rulebook, problems)]))
+        lines = [problem_line(name, problem) for problem in problems]
+        print("\n".join([*lines, *verdict_lines(name, rulebook, problems)]))
     raise typer.Exit(0 if rulebook is not None else 1)
 
 
@@ -48,23 +57,12 @@ def schema() -> None:
     print(json.dumps(policy_file_schema(), indent=2))
 
 
-def read_policy_text(file: Path) -> str:
-    """The text of a policy file. Raises Failure (exit code 2) when there is none to read."""
-    from keeptrusts.core.rulebook.from_yaml import TEXT_BYTES_MAX
+def compiled_files(files: Sequence[Path]) -> "Compiled":
+    """The files laid over each other and checked. Raises Failure (exit code 2) when one cannot be read."""
+    from keeptrusts.core.rulebook.from_yaml import compile_layers
+    from keeptrusts.gateway.policy_files import PolicyFiles, PolicyUnreadable
 
     try:
-        with file.open("rb") as opened:
-            content = opened.read(TEXT_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise Failure(f"no file {file}: name it with --file", CANNOT_ASK) from None
-    except IsADirectoryError:
-        raise Failure(f"{file} is a directory: name the policy file in it", CANNOT_ASK) from None
-    except OSError as trouble:
-        raise Failure(f"cannot read {file}: {trouble.strerror or trouble}", CANNOT_ASK) from None
-    if len(content) > TEXT_BYTES_MAX:
-        raise Failure(f"{file} is over {TEXT_BYTES_MAX} bytes: no policy file is that long", CANNOT_ASK)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as bad:
-        line = content.count(b"\n", 0, bad.start) + 1
-        raise Failure(f"{file} is not UTF-8 text (line {line}, byte {bad.start})", CANNOT_ASK) from None
+        return compile_layers(PolicyFiles(files).read())
+    except PolicyUnreadable as trouble:
+        raise Failure(str(trouble), CANNOT_ASK) from None

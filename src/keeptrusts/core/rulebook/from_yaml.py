@@ -1,6 +1,6 @@
 """The text of a policy file to a Rulebook, or to everything that is wrong with it, all at once. Reads nothing but the text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -10,40 +10,56 @@ from keeptrusts.core.policies.registry import KINDS
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.rulebook.complaints import Complaints
 from keeptrusts.core.rulebook.consistency import RULES
+from keeptrusts.core.rulebook.layers import LAYERS_MAX, Layer, Sheets, merged_tree
 from keeptrusts.core.rulebook.places import NO_PLACES, Path, Places, path_text, plain
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.quoting import quoted
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.core.rulebook.survey import Survey
 from keeptrusts.core.rulebook.to_rulebook import to_rulebook
-from keeptrusts.core.rulebook.yaml_tree import Unreadable, read_tree
+from keeptrusts.core.rulebook.yaml_tree import Unreadable
 
 TEXT_BYTES_MAX = 1_000_000
 EXAMPLE = "a file begins with `version: '1'` and names `providers`"
 
 
 class Compiled(Struct, frozen=True):
-    """``rulebook`` is None when any problem is an error. Problems stand in the order of the file."""
+    """``rulebook`` is None when any problem is an error. Problems stand in the order of the file.
+
+    ``document`` is what the file holds, merged when there are several, as plain values; None when it could not be read.
+    """
 
     rulebook: Rulebook | None
     problems: tuple[Problem, ...]
     places: Places = NO_PLACES
+    document: dict[str, Any] | None = None
 
 
 def compile_rulebook(text: str) -> Compiled:
     """Check a policy file as a whole and compile it. Never raises for what the text holds."""
-    if len(text) > TEXT_BYTES_MAX or len(text.encode(errors="surrogatepass")) > TEXT_BYTES_MAX:
-        return Compiled(None, (Problem("too_large", f"the file is over {TEXT_BYTES_MAX} bytes", ""),))
+    return compile_layers([Layer("", text)])
+
+
+def compile_layers(layers: Sequence[Layer]) -> Compiled:
+    """Lay the files over each other, the last on top, check the whole and compile it. Never raises for what they hold."""
+    if len(layers) > LAYERS_MAX:
+        return Compiled(None, (Problem("too_large", f"more than {LAYERS_MAX} files", ""),))
+    for layer in layers:
+        if len(layer.text) > TEXT_BYTES_MAX or len(layer.text.encode(errors="surrogatepass")) > TEXT_BYTES_MAX:
+            message = f"the file is over {TEXT_BYTES_MAX} bytes"
+            return Compiled(None, (Problem("too_large", message, "", file=layer.name or None),))
+    sheets = Sheets(layers)
     try:
-        tree = read_tree(text.removeprefix("\ufeff"))
+        tree = merged_tree(layers, sheets)
     except Unreadable as stopped:
-        return Compiled(None, (stopped.problem,))
+        return Compiled(None, (sheets.told(stopped.problem),))
     if tree.root is None or tree.root.content is None:
         return Compiled(None, (Problem("empty", "the file is empty", "", 1, 1, EXAMPLE),))
-    document, places = plain(tree.root)
+    document, places = plain(tree.root, sheets)
     if not isinstance(document, dict):
         message = "the file is not a mapping of keys to values"
-        return Compiled(None, (Problem("wrong_type", message, "", *places.of_value(()) or (1, 1), EXAMPLE),))
+        problem = Problem("wrong_type", message, "", *places.of_value(()) or (1, 1), EXAMPLE)
+        return Compiled(None, (sheets.told(problem),))
     return _compile(document, places, tree.problems)
 
 
@@ -63,8 +79,9 @@ def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: 
     ]
     if rulebook.api and not environment.get(token := rulebook.api.token_env):
         found.append((("api", "token_env"), f"{token} is not set: the gateway cannot register with the API", token))
+    told = places.sheets.told
     return [
-        Problem("missing_secret", message, path_text(path), *_place(places, path), f"export {env}=...", "warning")
+        told(Problem("missing_secret", message, path_text(path), *_place(places, path), f"export {env}=...", "warning"))
         for path, message, env in found
     ]
 
@@ -84,7 +101,7 @@ def _compile(document: dict[str, Any], places: Places, earlier: tuple[Problem, .
     problems.sort(key=lambda p: (p.line or 0, p.column or 0))
     has_errors = any(p.severity == "error" for p in problems)
     rulebook = to_rulebook(file) if file is not None and not has_errors else None
-    return Compiled(rulebook, tuple(problems), places)
+    return Compiled(rulebook, tuple(map(places.sheets.told, problems)), places, document)
 
 
 def _policy_problems(survey: Survey) -> Iterator[Problem]:

@@ -2,15 +2,19 @@
 
 from typing import Any, NamedTuple
 
+from keeptrusts.core.rulebook.layers import ONE_SHEET, Sheets
 from keeptrusts.core.rulebook.yaml_tree import Node, Place
 
 Path = tuple[str | int, ...]
 
 
 class Places:
-    """Where keys and values stand. A path that is not in the file has the place of its nearest ancestor."""
+    """Where keys and values stand. A path that is not in the file has the place of its nearest ancestor.
 
-    def __init__(self) -> None:
+    Lines are counted through all files of the document; ``sheets`` knows whose they are."""
+
+    def __init__(self, sheets: Sheets = ONE_SHEET) -> None:
+        self.sheets = sheets
         self._keys: dict[Path, Place] = {}
         self._values: dict[Path, Place] = {}
 
@@ -39,9 +43,9 @@ class Plain(NamedTuple):
     places: Places
 
 
-def plain(root: Node) -> Plain:
+def plain(root: Node, sheets: Sheets = ONE_SHEET) -> Plain:
     """The document without its places, and the places."""
-    places = Places()
+    places = Places(sheets)
     return Plain(_unfold(root, (), None, places), places)
 
 

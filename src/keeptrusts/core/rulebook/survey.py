@@ -60,7 +60,10 @@ class Survey:
     def at(self, path: Path) -> str:
         """``line 3, column 5``: where the value at ``path`` stands, for a message that names a second place."""
         place = self.places.of_value(path)
-        return f"line {place.line}, column {place.column}" if place else path_text(path)
+        if place is None:
+            return path_text(path)
+        file, line = self.places.sheets.origin(place.line)
+        return f"line {line}, column {place.column}" + (f" of {file}" if self.places.sheets.several else "")
 
     def _note(self, code: str, path: Path, message: str, suggestion: str | None, severity: Severity) -> None:
         line, column = self.places.of_value(path) or (None, None)

@@ -84,6 +84,11 @@ class MemoryWallets:
             raise BrokenRule("a node has one spend control per wallet and period")
         self._state.caps[wallet_id, node_id, cap.kind] = cap
 
+    async def drop_caps(self, node_id: str) -> None:
+        """See contracts.Wallets."""
+        for key in [key for key in self._state.caps if key[1] == node_id]:
+            del self._state.caps[key]
+
     async def period(self, key: PeriodKey) -> WalletPeriod | None:
         """See contracts.Wallets."""
         return self._state.periods.get(key)

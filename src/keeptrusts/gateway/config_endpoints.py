@@ -1,0 +1,59 @@
+"""``/keeptrusts/config``: what a gateway goes by, without secrets; and its reload, asked for by an operator."""
+
+from typing import Any
+
+import msgspec
+
+from keeptrusts.core.problem import Problem
+from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.config_status import ConfigStatus, ReloadFailed
+from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.observed import fingerprint
+
+HIDDEN = "***"
+
+
+async def config_part(node: Node, body: bytes) -> dict[str, Any]:
+    """The rules in force and where they are from."""
+    del body
+    return {**_status(node), "config": shown(node.rulebook)}
+
+
+async def reload_part(node: Node, body: bytes) -> dict[str, Any]:
+    """Reads the files again; ``changed`` says whether they say something new. Raises Refused when they can't be taken."""
+    del body
+    if node.reloader is None:
+        raise Refused(Reason.INVALID_REQUEST, "This gateway was started without files that it could read again.")
+    try:
+        changed = await node.reloader.reload("asked for")
+    except ReloadFailed as failed:
+        problems = [_problem(problem) for problem in failed.problems]
+        raise Refused(
+            Reason.CONFIG_REJECTED, f"The configuration in force stays: {failed}.", {"problems": problems}
+        ) from None
+    return {"changed": changed, **_status(node)}
+
+
+def shown(rulebook: Rulebook) -> dict[str, Any]:
+    """The rules as plain values; of a group's key it only says that there is one."""
+    groups = tuple(msgspec.structs.replace(g, api_key=g.api_key and HIDDEN) for g in rulebook.groups)
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(rulebook, groups=groups))
+    return plain
+
+
+def _status(node: Node) -> dict[str, Any]:
+    if node.reloader is None:
+        return {"fingerprint": fingerprint(node.rulebook)}
+    return _plain(node.reloader.status)
+
+
+def _plain(status: ConfigStatus) -> dict[str, Any]:
+    return {
+        **{name: getattr(status, name) for name in status.__struct_fields__},
+        "problems": [_problem(problem) for problem in status.problems],
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {name: getattr(problem, name) for name in problem.__struct_fields__}
