@@ -147,7 +147,7 @@ class Node:
 
     def go_by(self, rulebook: Rulebook, callers: Callers | None, prices: Sequence[Price]) -> None:
         """Calls that enter from now on go by these rules; ``callers`` is their index. ``taking_rules.py`` prepares it."""
-        self._rulebook, self.cache_rules = rulebook, rulebook.cache
+        self._rulebook = rulebook
         self._targets.put(rulebook.targets)
         self.waiting_room.bounded(rulebook.hold_wait_s, rulebook.max_held_calls)
         self.backlog.allow(rulebook.max_journal_bytes)
