@@ -5,10 +5,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from keeptrusts.core.ids import new_id
 from keeptrusts.core.ledger.records import Boot, End, LeaseIntent, encode_record
@@ -20,6 +19,7 @@ from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.adoption import RETIRED_MARK
 from keeptrusts.gateway.answers import Answers, CacheUnusable
+from keeptrusts.gateway.background import Background
 from keeptrusts.gateway.backlog import Backlog
 from keeptrusts.gateway.call import Call, CallIds
 from keeptrusts.gateway.caller import Callers, callers_of
@@ -86,10 +86,10 @@ class Node:
         self.introducer = Introducer(self._link)
         self._stale_at = math.inf
         self._heard(self.loop.time())
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(self._close)
         self._targets = TargetShelf(environment)
         self._targets.put(rulebook.targets)
-        self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._keep)
+        self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._background.keep)
         try:
             self.answers = Answers(rulebook.cache, environment)
             self.journal = new_journal(self._root / self.node_id, self.node_id, rulebook.durability)
@@ -178,7 +178,7 @@ class Node:
     async def start(self) -> None:
         """Recovers what crashed nodes left, gets keys and prices, and opens. Without a control plane in reach it opens on
         the saved snapshot, or waits for one. Raises StartRefused."""
-        self._spawn(self.observed.watch_loop())
+        self._background.spawn(self.observed.watch_loop())
         if self._link is None or self._shipper is None:
             callers = callers_of(os.urandom(32), self._rulebook, self.meters)
             await self._recovery.first(self._registration())
@@ -191,16 +191,16 @@ class Node:
             saved = load_snapshot(self._snapshot_path)
             if saved is not None:
                 self._use(saved.snapshot, bytes.fromhex(saved.key_pepper))
-            self._spawn(self._connect_later(self._link))
+            self._background.spawn(self._connect_later(self._link))
         except LinkRefused as error:
             token = "" if self._rulebook.api is None else f" Check the token in {self._rulebook.api.token_env}."
             raise StartRefused(
                 f"the API refused this gateway's registration ({error.status}): {error}.{token}"
             ) from None
         else:
-            self._spawn(self._keep_current(self._link))
+            self._background.spawn(self._keep_current(self._link))
         self._shipper.start()
-        self._spawn(self._return_idle())
+        self._background.spawn(self._return_idle())
 
     async def _connect(self, link: Link) -> None:
         assert self._link_for is not None
@@ -302,7 +302,7 @@ class Node:
             log.warning(
                 "The ledger is in recovery mode: it gets everything again that it lacks, and grants nothing meanwhile."
             )
-            self._spawn(self._recovery.ship_retired(self._registration()))
+            self._background.spawn(self._recovery.ship_retired(self._registration()))
         self._recovering = recovering
 
     def _end_as_retired(self) -> None:
@@ -351,31 +351,17 @@ class Node:
             await asyncio.sleep(IDLE_S)
             self.treasury.return_idle()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._keep(self.loop.create_task(work))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("A background task of the gateway ended: %s: %s", type(error).__name__, error)
-            self._closed = STARTING
+    def _close(self) -> None:
+        self._closed = STARTING
 
     async def stop(self, all_ended: bool = True) -> None:
         """Gives every lease back, ends the journal and ships it, within a bound; what stays is shipped at the next start.
 
         ``all_ended`` says that every call has written its event. Cancelled, it stops at once.
         """
-        self._closed = STARTING
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        self._close()
         try:
-            if tasks:
-                await asyncio.wait(tasks)
+            await self._background.end()
             self.treasury.return_all()
             ended = all_ended and not self.treasury.purse.open_leases()
             if ended:
