@@ -45,7 +45,10 @@ def origin(loop: HandLoop, board: Exchangeboard) -> Iterator[Origin]:
 
 
 class Asked:
-    """A request on its way: whole or streamed, and everything that came of it."""
+    """A request on its way: whole or streamed, and everything that came of it.
+
+    A stream is poured too: every other piece is taken as it arrives, and the rest is read.
+    """
 
     def __init__(self, loop: HandLoop, origin: Origin, whole: bool = True) -> None:
         self.loop = loop
@@ -59,10 +62,20 @@ class Asked:
     async def _stream(self, origin: Origin) -> bytes:
         (await origin.connection()).start(self.exchange)
         await self.exchange.head()
-        body = b""
+        body = bytearray()
+        takes = False
+
+        def outlet(data: bytes) -> bool:
+            nonlocal takes
+            takes = not takes
+            if takes:
+                body.extend(data)
+            return takes
+
         while data := await self.exchange.read():
-            body += data
-        return body
+            body.extend(data)
+            self.exchange.pour(outlet)
+        return bytes(body)
 
     @property
     def answer(self) -> tuple[int, bytes]:
@@ -78,6 +91,54 @@ class Asked:
 
 
 # Answers
+
+
+def test_what_is_poured_arrives_without_a_turn_and_a_full_outlet_leaves_the_rest_to_be_read(
+    loop: HandLoop, board: Exchangeboard, origin: Origin
+) -> None:
+    exchange = Exchange((b"POST /v1 HTTP/1.1\r\n\r\n", b"{}"), False)
+    loop.done(start(origin, exchange))
+    poured: list[bytes] = []
+    full = False
+
+    def outlet(data: bytes) -> bool:
+        if not full:
+            poured.append(data)
+        return not full
+
+    board.wires[0].says(CHUNKED[: CHUNKED.index(b"3\r\n")])
+    exchange.pour(outlet)
+    board.wires[0].says(b"3\r\nhel\r\n")
+    assert poured == [b"hel"]
+    full = True
+    board.wires[0].says(b"2\r\nlo\r\n")
+    full = False
+    board.wires[0].says(b"1\r\n!\r\n0\r\n\r\n")
+    assert poured == [b"hel"], "no piece overtakes another"
+    assert loop.done(exchange.read()) == b"lo!"
+    assert loop.done(exchange.read()) == b""
+
+
+def test_what_an_outlet_raises_ends_the_exchange_and_its_connection(
+    loop: HandLoop, board: Exchangeboard, origin: Origin
+) -> None:
+    exchange = Exchange((b"POST /v1 HTTP/1.1\r\n\r\n", b"{}"), False)
+    loop.done(start(origin, exchange))
+
+    def outlet(data: bytes) -> bool:
+        raise UpstreamFailed(f"it said {data!r}", sent=True)
+
+    board.wires[0].says(CHUNKED[: CHUNKED.index(b"3\r\n")])
+    exchange.pour(outlet)
+    board.wires[0].says(CHUNKED[CHUNKED.index(b"3\r\n") :])
+    with pytest.raises(UpstreamFailed, match="it said b'hello'"):
+        loop.done(exchange.read())
+    assert board.wires[0].is_closing()
+    assert origin.idle_connection() is None
+
+
+async def start(origin: Origin, exchange: Exchange) -> None:
+    (await origin.connection()).start(exchange)
 
 
 @pytest.mark.parametrize("whole", [True, False])

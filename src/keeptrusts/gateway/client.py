@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -32,6 +32,9 @@ class Client:
     """One call's client. After ``whole``, ``end`` or ``refuse`` the call is answered. ``request_id`` is its own, or ours."""
 
     __slots__ = ("_cycle", "_peer", "_receive", "_send", "headers", "refusal", "request_id")
+
+    _default_lines: ClassVar[tuple[object, bytes]] = (None, b"")
+    """uvicorn's own headers, which it makes anew once a second, and the lines that they make."""
 
     def __init__(
         self, headers: dict[bytes, bytes], cycle: Any, receive: Any = None, send: Any = None, peer: str = ""
@@ -160,6 +163,17 @@ class Client:
             return
         if cycle.flow.write_paused and not self._gone(cycle):
             await self._drain(cycle)
+        self.write_more(data)
+
+    @property
+    def takes_at_once(self) -> bool:
+        """Whether ``write_more`` may be called now: the client keeps up, or is gone."""
+        cycle = self._cycle
+        return cycle is not None and not cycle.flow.write_paused
+
+    def write_more(self, data: bytes) -> None:
+        """Sends some of a chunked answer."""
+        cycle = self._cycle
         if not self._gone(cycle):
             cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
@@ -188,7 +202,11 @@ class Client:
     def _our_lines(cycle: Any) -> bytes:
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        lines: bytes = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
+        headers, lines = Client._default_lines
+        if headers is not cycle.default_headers:
+            headers = cycle.default_headers
+            lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+            Client._default_lines = headers, lines
         return lines if cycle.keep_alive else lines + b"connection: close\r\n"
 
     @staticmethod

@@ -1,7 +1,7 @@
 """One request on its way to a provider: its answer's head and body as they arrive, and who waits for them."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from time import monotonic_ns
 from typing import Protocol
 
@@ -49,6 +49,7 @@ class Exchange:
     _waiter: asyncio.Future[None] | None = None
     _connection: Carrier | None = None
     _arrival: asyncio.Future[bytes] | None = None
+    _outlet: Callable[[bytes], bool] | None = None
 
     def __init__(self, request: tuple[bytes, ...], whole: bool) -> None:
         self.request = request
@@ -95,6 +96,23 @@ class Exchange:
         self._queued = 0
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    def pour(self, outlet: Callable[[bytes], bool]) -> None:
+        """From now on ``outlet`` gets the bytes as they arrive, without a turn of the loop, until it says False: those bytes
+        are for ``read``, which also tells how the answer ends. What ``outlet`` raises fails the exchange."""
+        if not self._chunks:
+            self._outlet = outlet
+
+    def _poured(self, outlet: Callable[[bytes], bool], data: bytes) -> bool:
+        try:
+            taken = outlet(data)
+        except Exception as failure:
+            self.fail(failure)
+            self.abandon()
+            return True
+        if not taken:
+            self._outlet = None
+        return taken
+
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
@@ -108,6 +126,8 @@ class Exchange:
 
     def finish(self) -> None:
         """The whole answer arrived."""
+        if self._failure is not None:
+            return
         self.complete = True
         self.waited_ns = monotonic_ns() - self.sent_ns
         if self._arrival is not None:
@@ -139,6 +159,8 @@ class Exchange:
 
     def take(self, data: bytes) -> None:
         """Body bytes arrived."""
+        if self._outlet is not None and self._poured(self._outlet, data):
+            return
         self._chunks.append(data)
         self._queued += len(data)
         if self.whole_only:
@@ -154,6 +176,7 @@ class Exchange:
         """Nobody wants the rest: what was not sent never will be, and the connection can't be used again."""
         if self.complete:
             return
+        self._outlet = None
         self.fail(UpstreamFailed("nobody waits for the answer any more", sent=self.sent))
         if self._connection is not None:
             self._connection.abort()

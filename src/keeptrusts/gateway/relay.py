@@ -18,6 +18,7 @@ from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.limiting import limit_lines
 from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.passage import Passage
 from keeptrusts.gateway.refusals import JSON_LINE
 from keeptrusts.gateway.sharing import Found, Share
 from keeptrusts.gateway.token_count import count_tokens
@@ -79,36 +80,22 @@ async def relay_stream(
     await client.begin(lines if share is None else lines + share.line)
     call.first_byte_ns = time_ns()
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
-    kept: list[bytes] = []
-    room = -1 if share is None else share.room_bytes
+    passage = Passage(client, reader, -1 if share is None else share.room_bytes)
     failure: UpstreamFailed | None = None
     try:
         while data:
-            out = reader.feed(data)
-            if out:
-                room -= len(out)
-                if room >= 0:
-                    kept.append(out)
-                await client.more(out)
-            elif reader.overfull:
-                answer.abandon()
-                raise UpstreamFailed("an event of its stream is larger than any may be", sent=True)
-            if reader.broken is not None:
-                answer.abandon()
-                raise UpstreamFailed(f"it said {reader.broken}", sent=True)
+            await passage.more(data)
+            answer.pour(passage.at_once)
             data = await answer.read()
-        if out := reader.finish():
-            room -= len(out)
-            kept.append(out)
-            await client.more(out)
+        await passage.finish()
     except UpstreamFailed as broken:
+        answer.abandon()
         failure = broken
     last = _settle_stream(node, call, door, request, attempt, reader, failure)
     if share is not None and reader.done:
         # Before the end stands a comment, which says what this call cost.
-        kept.append(last.partition(b"\n\n")[2])
-        events = b"".join(kept) if room >= 0 else None
-        share.keep_stream(events, attempt.cost_nanos, call.usage, reader.usage is not None)
+        passage.keep(last.partition(b"\n\n")[2])
+        share.keep_stream(passage.kept(), attempt.cost_nanos, call.usage, reader.usage is not None)
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
     await client.end(last)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -47,6 +47,9 @@ class SimulatedAnswer:
         if self._settings.token_interval_ms:
             await self._pause(self._settings.token_interval_ms)
         return next(self._events, b"")
+
+    def pour(self, outlet: Callable[[bytes], bool]) -> None:
+        """Nothing arrives by itself: all is read."""
 
     async def _pause(self, for_ms: int) -> None:
         await asyncio.sleep(for_ms / 1000)

@@ -1,7 +1,7 @@
 """The rulebook's targets, ready to send to: each with its origin, its secret in the request head, and nothing else."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from keeptrusts.core.routing.target import Target
@@ -31,6 +31,9 @@ class Answer(Protocol):
 
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end."""
+
+    def pour(self, outlet: Callable[[bytes], bool]) -> None:
+        """``outlet`` may get bytes as they arrive, until it says False: what it got, ``read`` does not give."""
 
     def abandon(self) -> None:
         """Nobody wants the rest."""

@@ -1,0 +1,66 @@
+"""A stream's way from the provider's bytes to the client's, and what is kept of it."""
+
+from keeptrusts.core.providers.wire import Stream
+from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.exchange import UpstreamFailed
+
+
+class Passage:
+    """Reads a stream for a client. ``room_bytes`` is how much of it is kept at most; below 0: nothing is."""
+
+    __slots__ = ("_client", "_kept", "_reader", "_room")
+
+    def __init__(self, client: Client, reader: Stream, room_bytes: int) -> None:
+        self._client = client
+        self._reader = reader
+        self._room = room_bytes
+        self._kept: list[bytes] = []
+
+    def at_once(self, data: bytes) -> bool:
+        """Passes bytes on as they arrive; False, and nothing done, where the client has to be waited for.
+
+        Raises UpstreamFailed for what ends a stream before its time.
+        """
+        if not self._client.takes_at_once:
+            return False
+        out = self._read(data)
+        if out:
+            self._client.write_more(out)
+        if self._reader.broken is not None:
+            raise self._broken()
+        return True
+
+    async def more(self, data: bytes) -> None:
+        """Passes bytes on, and waits for a client that is slow. Raises UpstreamFailed as ``at_once`` does."""
+        out = self._read(data)
+        if out:
+            await self._client.more(out)
+        if self._reader.broken is not None:
+            raise self._broken()
+
+    async def finish(self) -> None:
+        """The provider said all: passes on a last event that lacks only its end."""
+        if out := self._reader.finish():
+            self.keep(out)
+            await self._client.more(out)
+
+    def keep(self, out: bytes) -> None:
+        """Keeps what the client got."""
+        self._room -= len(out)
+        if self._room >= 0:
+            self._kept.append(out)
+
+    def kept(self) -> bytes | None:
+        """All that the client got; None when it was more than there is room for."""
+        return b"".join(self._kept) if self._room >= 0 else None
+
+    def _read(self, data: bytes) -> bytes:
+        out = self._reader.feed(data)
+        if out:
+            self.keep(out)
+        elif self._reader.overfull:
+            raise UpstreamFailed("an event of its stream is larger than any may be", sent=True)
+        return out
+
+    def _broken(self) -> UpstreamFailed:
+        return UpstreamFailed(f"it said {self._reader.broken}", sent=True)
