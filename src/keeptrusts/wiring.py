@@ -5,8 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from keeptrusts.collector import calm_collector
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.acceptor import Place
 from keeptrusts.gateway.policy_files import StartPolicy
+from keeptrusts.logs import BadLogSettings, start_logging
 from keeptrusts.settings import Settings
 
-LOG_FORMAT = "%(levelname)s %(name)s %(message)s"
 API_KEEP_ALIVE_S = 75
 API_GRACE_S = 5
 
@@ -31,14 +30,14 @@ class CutShort(Exception):
     """A process was told to stop twice, and left without putting things in order; the message says what follows."""
 
 
-def run_api(listener: socket.socket, data_dir: Path, settings: Settings) -> None:
-    """Runs the API on a bound socket until SIGTERM or SIGINT. Raises CannotStart."""
+def run_api(listener: socket.socket, data_dir: Path, settings: Settings, environment: Mapping[str, str]) -> None:
+    """Runs the API on a bound socket until SIGTERM or SIGINT. ``environment`` says how it logs. Raises CannotStart."""
     from keeptrusts.store.contracts import StoreAway
     from keeptrusts.store.data_dir import DataDirUnusable
     from keeptrusts.store.migrate import UnknownSchema
     from keeptrusts.store.postgres import DatabaseUrlInvalid
 
-    _log_to_stdout()
+    _log(environment)
     try:
         _run(_serve_api(listener, data_dir, settings))
     except (DataDirUnusable, DatabaseUrlInvalid, UnknownSchema, StoreAway) as trouble:
@@ -66,7 +65,7 @@ def run_gateway(
     from keeptrusts.gateway.server import CutShort as LeftAtOnce
     from keeptrusts.gateway.server import GatewayOptions, serve
 
-    _log_to_stdout()
+    _log(environment, (group.api_key for group in rulebook.groups if group.api_key is not None))
     try:
         _run(serve(GatewayOptions(rulebook, host, port, data_dir, environment, place, supervised, policy)))
     except StartRefused as trouble:
@@ -130,6 +129,8 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-def _log_to_stdout() -> None:
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=LOG_FORMAT)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+def _log(environ: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
+    try:
+        start_logging(environ, secrets)
+    except BadLogSettings as bad:
+        raise CannotStart(str(bad)) from None

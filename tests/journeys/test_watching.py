@@ -31,6 +31,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
     with running_product(directory, policy, workers=WORKERS) as product:
         yield product
+        assert product.gateway.stop() == 0
+        assert "Traceback" not in product.gateway.output
+        assert not Path(f"/tmp/kt-{os.getpid()}.sock").exists()
+        assert not list((product.data_dir / "gateway" / "workers").iterdir())
 
 
 def admin(product: Product, path: str, method: str = "GET", **headers: str) -> Answer:

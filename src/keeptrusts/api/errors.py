@@ -138,7 +138,9 @@ async def on_gone(request: Request, error: Exception) -> Response:
 
 
 async def on_anything(request: Request, error: Exception) -> Response:
-    """A fault of ours: the log has the trace, the caller the request's id."""
+    """A fault of ours: the log has the trace (the server's own) and the request's id, which the caller has too."""
+    asked = {"request_id": request.scope.get("request_id"), "method": request.method, "path": request.url.path}
+    log.error("A request failed: %s", type(error).__name__, extra=asked)
     message = "Something went wrong here; the log of the API has it under this request id."
     return envelope(request, 500, "internal_error", "internal_error", message)
 

@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import stat
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,10 +32,11 @@ class AdminListener(uvicorn.Server):
         self._listener = listener
         self._serving: asyncio.Task[None] | None = None
         private = listener.family == socket.AF_UNIX
+        self._path = listener.getsockname() if private else None
 
         async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
             client = Client.of_asgi(scope, receive, send)
-            client.name_request("req" + node.call_ids.next(time.time_ns())[3:])
+            client.name_request(node.new_request_id())
             await admin.serve(client, scope["method"], scope["path"], trusted=private)
 
         super().__init__(
@@ -70,11 +70,10 @@ class AdminListener(uvicorn.Server):
         self.should_exit = True
         if self._serving is not None:
             await self._serving
-        path = self._listener.getsockname() if self._listener.family == socket.AF_UNIX else None
         self._listener.close()
-        if path:
+        if self._path is not None:
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                os.unlink(self._path)
 
 
 def listening(listen: str) -> socket.socket:

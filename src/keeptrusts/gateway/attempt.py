@@ -1,6 +1,7 @@
 """One try at one target: hold the most that it can cost, send it, and turn the hold into what it did cost."""
 
 from collections.abc import Awaitable, Callable
+from time import time_ns
 
 from keeptrusts.core.calls.chat import thinks_unseen
 from keeptrusts.core.calls.request import TextRequest
@@ -238,6 +239,8 @@ class Attempt:
 
     def give_way(self, journal: Journal) -> None:
         """Another attempt follows: this one's end gets a record of its own."""
+        call = self._call
+        call.earlier_waits = (*call.earlier_waits, (time_ns(), self.answer.waited_ns if self.forwarded else 0))
         journal.append(encode_record(Close(self._call.call_id, self._call.attempts[-1])))
         self._call.settles = 0
 

@@ -9,6 +9,7 @@ from keeptrusts.core.ledger.records import Attempt, CallStatus, Event
 from keeptrusts.core.refusal import Refused
 from keeptrusts.gateway.caller import Caller
 from keeptrusts.gateway.refusals import BLOCKED, UPSTREAM, status_of
+from keeptrusts.gateway.trace_context import TraceContext
 
 NOBODY = Attribution()
 
@@ -37,6 +38,7 @@ class Call:
     """What is known of the call so far. ``cost_nanos`` stays None until something was sent or served.
 
     ``upstream_ns`` is how long it waited for providers, ``first_byte_ns`` when its client got a stream's first bytes.
+    ``earlier_waits`` says of each attempt that another followed when it ended and how long it waited. ``trace`` None: nobody traces.
     """
 
     asked_model = ""
@@ -60,6 +62,8 @@ class Call:
     recorded = False
     upstream_ns = 0
     first_byte_ns = 0
+    earlier_waits: tuple[tuple[int, int], ...] = ()
+    trace: TraceContext | None = None
 
     def __init__(self, call_id: str, at_ns: int, started: float, caller: Caller, request_id: str) -> None:
         self.call_id = call_id

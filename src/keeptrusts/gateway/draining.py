@@ -67,6 +67,9 @@ class GatewayServer(uvicorn.Server):
             def serve(self, client: Client) -> Coroutine[Any, Any, None]:
                 return serve(node, client, CHAT)
 
+            def new_request_id(self) -> bytes:
+                return node.new_request_id().encode()
+
             def connection_lost(self, exc: Exception | None) -> None:
                 super().connection_lost(exc)
                 if server._acceptor is not None:

@@ -1,6 +1,5 @@
 """The gateway's doors, as one table: path and method to handler. A bare ASGI application; nothing stands in between."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -93,7 +92,7 @@ def application(node: Node, admin: Admin) -> Callable[[dict[str, Any], Any, Any]
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         client = Client.of_asgi(scope, receive, send)
-        client.name_request("req" + node.call_ids.next(time.time_ns())[3:])
+        client.name_request(node.new_request_id())
         methods = routes.get(scope["path"])
         handler = None if methods is None else methods.get(scope["method"])
         if handler is not None:

@@ -186,6 +186,10 @@ class ShortWay(HttpToolsProtocol):
         """Answers the client."""
         raise NotImplementedError
 
+    def new_request_id(self) -> bytes:
+        """An id for the answer to what could not be read as a request."""
+        raise NotImplementedError
+
     def on_response_complete(self) -> None:
         """An answer is complete: the next request may follow. ``close_idle`` looks after those that send none.
 
@@ -250,11 +254,16 @@ class ShortWay(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse_head(self) -> None:
-        refused = Refused(Reason.INVALID_REQUEST, f"The request's head is over {MAX_PARSED_HEAD_BYTES} bytes.")
+        self._refuse(
+            b"431 Request Header Fields Too Large", f"The request's head is over {MAX_PARSED_HEAD_BYTES} bytes."
+        )
+
+    def _refuse(self, status: bytes, message: str) -> None:
+        refused = Refused(Reason.INVALID_REQUEST, message)
         body = error_body(refused)
         self.transport.write(
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (error_lines(refused), len(body), body)
+            b"HTTP/1.1 %b\r\n%bx-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (status, error_lines(refused), self.new_request_id(), len(body), body)
         )
         self.transport.close()
 
@@ -265,13 +274,7 @@ class ShortWay(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is not HTTP at all gets our envelope too."""
-        refused = Refused(Reason.INVALID_REQUEST, msg)
-        body = error_body(refused)
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (error_lines(refused), len(body), body)
-        )
-        self.transport.close()
+        self._refuse(b"400 Bad Request", msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""

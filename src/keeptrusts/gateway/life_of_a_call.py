@@ -53,6 +53,8 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         await client.refuse(node.count_unknown(refused, client))
         return
     call = Call(call_id, now_ns, started, caller, request_id)
+    if node.observed.tracing is not None:
+        call.trace = node.observed.tracing.begin(client.headers)
     try:
         if refusal is not None:
             raise refusal.again()
@@ -159,7 +161,10 @@ async def _serve(
         if not attempt.reserve_at_once(request, lane, node.treasury):
             await _reserve(node, edition, call, client, request, lane, permit, attempt)
         try:
-            attempt.forward(request, edition, client.lines(wire.passed) if wire.passed else b"", node.journal)
+            lines = client.lines(wire.passed) if wire.passed else b""
+            if call.trace is not None:
+                lines += call.trace.line
+            attempt.forward(request, edition, lines, node.journal)
             if request.stream:
                 await relay_stream(node, call, client, door, request, attempt, permit, share)
             else:

@@ -155,6 +155,12 @@ def _money(node: Node) -> Iterator[Family]:
     yield gauge(f"{PREFIX}calls_held", "Calls that wait for an approver", len(node.waiting_room))
 
 
+def _cache(node: Node) -> Iterator[Family]:
+    cache = node.answers.cache
+    yield gauge(f"{PREFIX}cache_entries", "Answers that are kept in this process", len(cache))
+    yield gauge(f"{PREFIX}cache_bytes", "What they take", cache.bytes)
+
+
 def _journal(node: Node) -> Iterator[Family]:
     journal = node.journal
     yield gauge(f"{PREFIX}journal_failed", "1: the journal can't be written", float(journal.failure is not None))
@@ -177,7 +183,17 @@ def _process(node: Node) -> Iterator[Family]:
     yield gauge(f"{PREFIX}requests_in_flight", "Requests being served, this one included", observed.in_flight())
     yield gauge(f"{PREFIX}uptime_seconds", "Since the process began", observed.uptime_s)
     yield gauge(f"{PREFIX}loop_lag_seconds", "The worst of the event loop since the last scrape", observed.take_lag_s())
+    text = "Calls that the access log or the trace collector did not get"
+    yield counter(f"{PREFIX}telemetry_dropped_total", text, observed.dropped())
     yield gauge(f"{PREFIX}resident_memory_bytes", "The process's memory", resident_bytes())
 
 
-SOURCES: tuple[Callable[[Node], Iterator[Family]], ...] = (_calls, _durations, _noes, _money, _journal, _process)
+SOURCES: tuple[Callable[[Node], Iterator[Family]], ...] = (
+    _calls,
+    _durations,
+    _noes,
+    _money,
+    _cache,
+    _journal,
+    _process,
+)

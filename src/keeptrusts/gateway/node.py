@@ -123,6 +123,10 @@ class Node:
         assert self._edition is not None
         return self._edition
 
+    def new_request_id(self) -> str:
+        """An id for a request that is no call."""
+        return "req" + self.call_ids.next(time.time_ns())[3:]
+
     @property
     def rulebook(self) -> Rulebook:
         """The rules in force."""
@@ -173,7 +177,8 @@ class Node:
 
     def report(self, call: Call, error: Exception) -> None:
         """Something is wrong with us: for whoever reads the log."""
-        log.error("Call %s failed inside the gateway: %s: %s", call.call_id, type(error).__name__, error)
+        said = {"request_id": call.request_id}
+        log.error("Call %s failed inside the gateway: %s: %s", call.call_id, type(error).__name__, error, extra=said)
 
     async def start(self) -> None:
         """Recovers what crashed nodes left, gets keys and prices, and opens. Without a control plane in reach it opens on

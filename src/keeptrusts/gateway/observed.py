@@ -11,6 +11,7 @@ import msgspec
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.call_counts import CallCounts
+from keeptrusts.gateway.trace_context import Tracing
 
 LOOK_S = 0.25
 """How often the loop's lag is looked at."""
@@ -22,7 +23,8 @@ FINGERPRINT_DIGITS = 12
 class Observed:
     """One process's observations. ``ended`` is called with every call that ended and its door's name.
 
-    ``in_flight`` says how many requests are being served; ``lag_max_s`` is the loop's worst lag since it was last asked.
+    ``in_flight`` says how many requests are being served; ``tracing`` gives calls their traces, where somebody traces;
+    ``dropped`` says of how many calls nothing could be told (``afterwards.py``).
     """
 
     def __init__(self) -> None:
@@ -30,6 +32,8 @@ class Observed:
         self.ended: Callable[[Call, str], None] = self.counts.ended
         self.started_at = time.time()
         self.in_flight: Callable[[], int] = int
+        self.tracing: Tracing | None = None
+        self.dropped: Callable[[], int] = int
         self._lag_max_s = 0.0
 
     async def watch_loop(self) -> None:

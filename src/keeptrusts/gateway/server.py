@@ -21,6 +21,7 @@ from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.gateway.policy_files import StartPolicy
 from keeptrusts.gateway.reloading import Reloader
 from keeptrusts.gateway.remote_link import RemoteLink
+from keeptrusts.gateway.telemetry import Telemetry
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -90,6 +91,7 @@ async def serve(options: GatewayOptions) -> None:
     if place is None or place.number == 0:
         announce(rulebook)
     admin_at = admin_socket(rulebook, options.environment, place)
+    telemetry = Telemetry(rulebook.telemetry, options.environment)
     limits = None if place is None else SharedMemory(place.limits_fd, place.number)
     node = Node(rulebook, options.environment, options.data_dir, link_for, limits)
     administration = Administration(node, admin_at, place, options.data_dir, options.environment)
@@ -119,6 +121,7 @@ async def serve(options: GatewayOptions) -> None:
     watching: asyncio.Task[None] | None = None
     try:
         await administration.start()
+        telemetry.start(node)
         await node.start()
         calm_collector()
         server.accept()
@@ -137,6 +140,7 @@ async def serve(options: GatewayOptions) -> None:
             await _leave(node, server)
         finally:
             await administration.stop()
+            await telemetry.stop()
 
 
 def _reloader(node: Node, options: GatewayOptions) -> Reloader | None:

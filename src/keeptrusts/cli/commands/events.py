@@ -23,6 +23,7 @@ Last = Annotated[int | None, typer.Option(min=1, max=100_000, help="Only the las
 Since = Annotated[str | None, typer.Option(help="From when: 1h, 30d, 2026-04-01 or RFC 3339.")]
 Until = Annotated[str | None, typer.Option(help="Until when, not included; written as --since.")]
 Team = Annotated[str | None, typer.Option(help="One team, by its name or its id.")]
+RequestId = Annotated[str | None, typer.Option(help="The one call whose answer had this x-request-id.")]
 Form = Annotated[Format, typer.Option("--format")]
 Fields = Annotated[str | None, typer.Option(help="For json and csv: field names with commas, as team,model,cost.")]
 
@@ -33,12 +34,13 @@ def list_events(
     until: Until = None,
     last: Last = None,
     team: Team = None,
+    request_id: RequestId = None,
     form: Form = "table",
     fields: Fields = None,
 ) -> None:
     """All events of a time, the newest first; with --last only so many, oldest first."""
     names = _names(fields, form)
-    feed = EventFeed(api_of_this_shell(), _filters(since, until, team))
+    feed = EventFeed(api_of_this_shell(), {**_filters(since, until, team), "request_id": request_id})
     with reader_may_leave():
         out = writer(form, sys.stdout, names)
         for page in feed.pages() if last is None else [feed.last(last)]:

@@ -12,6 +12,7 @@ import typer
 from keeptrusts.cli.admin_address import ADMIN_LISTEN, with_admin_listen
 from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.listening import Address, address, must_be_free
+from keeptrusts.cli.log_options import LOG_FORMAT, LOG_LEVEL, LogFormat, LogLevel, with_log_options
 from keeptrusts.gateway.acceptor import Place
 from keeptrusts.settings import default_data_dir
 from keeptrusts.supervisor.lifeline import hold_lifeline
@@ -42,6 +43,8 @@ def run(
     last_good: Annotated[
         bool, typer.Option("--last-good", help="When the policy file has errors, start with what worked last.")
     ] = False,
+    log_format: Annotated[LogFormat | None, LOG_FORMAT] = None,
+    log_level: Annotated[LogLevel | None, LOG_LEVEL] = None,
 ) -> None:
     """Run a gateway until SIGTERM or Ctrl-C. It does not start on a policy file with errors.
 
@@ -53,7 +56,8 @@ def run(
     at = address(port, listen, DEFAULT_PORT)
     home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
     place = take_place(os.environ)
-    environ = os.environ if admin_listen is None else {**os.environ, ADMIN_LISTEN: admin_listen}
+    environ = with_log_options(os.environ, log_format, log_level)
+    environ = environ if admin_listen is None else {**environ, ADMIN_LISTEN: admin_listen}
     if workers > 1:
         raise typer.Exit(_run_workers(policy_config, at, home, workers, last_good, environ))
     if place is None:

@@ -84,6 +84,23 @@ class AdminRules(Struct, frozen=True):
     token_env: str | None = None
 
 
+class OtlpRules(Struct, frozen=True):
+    """Where spans and metrics of calls go: the base address of a collector, and the variable that holds further headers."""
+
+    endpoint: str
+    headers_env: str | None = None
+    sample_ratio: float = 1.0
+    propagate: bool = False
+    service_name: str = "keeptrusts-gateway"
+
+
+class TelemetryRules(Struct, frozen=True):
+    """What the gateway tells of calls beside their ledger rows."""
+
+    access_log: bool = False
+    otlp: OtlpRules | None = None
+
+
 class Rulebook(Struct, frozen=True):
     """One edition of the rules. ``api`` None: the gateway runs alone, without wallets."""
 
@@ -115,3 +132,4 @@ class Rulebook(Struct, frozen=True):
     journal_retention_s: int = 900
     min_slice_nanos: int = NANOS_PER_USD // 100
     admin: AdminRules = AdminRules()
+    telemetry: TelemetryRules = TelemetryRules()

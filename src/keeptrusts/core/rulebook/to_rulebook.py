@@ -8,16 +8,18 @@ import msgspec
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 from keeptrusts.core.routing.target import GroupModel, ModelGroup, SimulatedSettings, Target
-from keeptrusts.core.rulebook.policy_file import caching, groups, limits, spending, targets
+from keeptrusts.core.rulebook.policy_file import caching, groups, limits, spending, targets, watching
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.rulebook import (
     AdminRules,
     ApiLink,
     CacheRules,
     ConsumerGroup,
+    OtlpRules,
     Policy,
     Rulebook,
     SpendControl,
+    TelemetryRules,
 )
 from keeptrusts.core.rulebook.to_limits import limit_rules, limit_set
 
@@ -58,6 +60,7 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         journal_retention_s=file.gateway.journal_retention_s,
         admin=AdminRules(file.gateway.admin.listen, file.gateway.admin.token_env),
         max_response_bytes=file.size_limits.max_response_bytes,
+        telemetry=_telemetry(file.telemetry),
     )
 
 
@@ -161,6 +164,11 @@ def _cache(cache: caching.Cache) -> CacheRules:
         cache.url,
         cache.url_env,
     )
+
+
+def _telemetry(telemetry: watching.Telemetry) -> TelemetryRules:
+    otlp = telemetry.otlp
+    return TelemetryRules(telemetry.access_log, None if otlp is None else OtlpRules(**otlp.model_dump()))
 
 
 def _models(models: list[str] | None) -> frozenset[str] | None:

@@ -27,6 +27,7 @@ from keeptrusts.core.rulebook.policy_file.spending import (
 )
 from keeptrusts.core.rulebook.policy_file.targets import Providers
 from keeptrusts.core.rulebook.policy_file.values import Models
+from keeptrusts.core.rulebook.policy_file.watching import Telemetry
 
 
 def _version(value: Any) -> Any:
@@ -69,3 +70,4 @@ class PolicyFile(Entry):
     )
     size_limits: SizeLimits = Field(default=SizeLimits(), examples=["{max_body_bytes: 1048576}"])
     limits: SharedLimits = Field(default=SharedLimits(), examples=["{store: 'redis://valkey.internal:6379/0'}"])
+    telemetry: Telemetry = Field(default=Telemetry(), examples=["{access_log: true}"])

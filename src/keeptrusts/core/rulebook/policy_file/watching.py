@@ -1,12 +1,13 @@
 """``gateway.admin`` and ``telemetry``: how operators watch a gateway."""
 
 import re
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
-from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, wrong
+from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Name, WebAddress, wrong
 
 SOCKET_PATH_BYTES_MAX = 100
 """A socket's address holds no longer path."""
@@ -33,6 +34,11 @@ def admin_address(text: str) -> str:
     return text
 
 
+def _ratio(value: Any) -> Any:
+    return float(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+
+
+Ratio = Annotated[float, BeforeValidator(_ratio, json_schema_input_type=float), Field(ge=0, le=1)]
 Listen = Annotated[str, AfterValidator(admin_address)]
 
 
@@ -48,3 +54,30 @@ class Admin(Entry):
         description="The variable that holds the token; `api.token_env` when not set.",
         examples=["KEEPTRUSTS_API_TOKEN"],
     )
+
+
+class Otlp(Entry):
+    """An OpenTelemetry collector that takes OTLP over HTTP. It gets figures of calls, and never what they said."""
+
+    endpoint: WebAddress = Field(
+        description="Its base address; `/v1/traces` and `/v1/metrics` are added.", examples=["http://localhost:4318"]
+    )
+    headers_env: EnvironmentName | None = Field(
+        default=None,
+        description="The variable that holds further headers: NAME=VALUE,NAME=VALUE.",
+        examples=["OTEL_EXPORTER_OTLP_HEADERS"],
+    )
+    sample_ratio: Ratio = Field(
+        default=1.0,
+        description="The share of calls that is traced, of those whose client does not say so itself (`traceparent`).",
+        examples=[0.1],
+    )
+    propagate: bool = Field(default=False, description="Whether providers are told the trace (`traceparent`) too.")
+    service_name: Name = Field(default="keeptrusts-gateway", examples=["keeptrusts-gateway"])
+
+
+class Telemetry(Entry):
+    """What the gateway tells of calls beside their ledger rows. Read when it starts."""
+
+    access_log: bool = Field(default=False, description="A log line for each call.")
+    otlp: Otlp | None = Field(default=None, examples=["{endpoint: 'http://localhost:4318'}"])
