@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from keeptrusts.core.routing.rules import Routing
 from keeptrusts.core.routing.target import Target
 from keeptrusts.gateway import upstream
 from keeptrusts.gateway.exchange import MAX_WHOLE_BYTES, PAUSE_READING_BYTES, Exchange, UpstreamFailed
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.sign_in import with_key
+from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.targets import HttpTarget
 from keeptrusts.gateway.upstream import IDLE_CLOSE_S, Origin
 from tests.gateway.hand_loop import HandLoop
@@ -267,7 +269,7 @@ def test_bytes_beyond_the_answer_never_reach_the_next_caller(
     asked = Asked(loop, origin)
     if late:
         board.wires[0].says(LENGTH)
-        board.wires[0]._protocol.data_received(extra)  # and before the loop turns:
+        board.wires[0].protocol.data_received(extra)  # and before the loop turns:
     else:
         board.wires[0].says(LENGTH + extra)
     following = Asked(loop, origin)
@@ -384,7 +386,7 @@ def test_a_turn_that_its_caller_does_not_take_goes_to_the_next(
     gone, stays = Asked(loop, origin), Asked(loop, origin)
 
     async def free_and_cancel() -> None:
-        board.wires[0]._protocol.data_received(LENGTH)
+        board.wires[0].protocol.data_received(LENGTH)
         gone.task.cancel()
 
     loop.do(free_and_cancel())
@@ -525,7 +527,10 @@ def send(loop: HandLoop, target: HttpTarget, journal: PaperJournal) -> tuple[Exc
 @pytest.fixture
 def target(loop: HandLoop, board: Exchangeboard) -> Iterator[HttpTarget]:
     target = HttpTarget(
-        Target("t", "openai", connect_timeout_s=3.0), "http://provider/v1", with_key("openai", "sk-secret")
+        Target("t", "openai", connect_timeout_s=3.0),
+        "http://provider/v1",
+        with_key("openai", "sk-secret"),
+        TargetState(Routing()),
     )
     yield target
     target.close()

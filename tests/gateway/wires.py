@@ -12,7 +12,7 @@ class Wire(asyncio.Transport):
     def __init__(self, loop: HandLoop, protocol: Any) -> None:
         super().__init__()
         self._loop = loop
-        self._protocol = protocol
+        self.protocol = protocol
         self.written = b""
         self.reading = True
         self._closing = False
@@ -27,7 +27,7 @@ class Wire(asyncio.Transport):
     def _lose(self, error: Exception | None) -> None:
         if not self._closing:
             self._closing = True
-            self._loop.call_soon(self._protocol.connection_lost, error)
+            self._loop.call_soon(self.protocol.connection_lost, error)
 
     def abort(self) -> None:
         self._lose(None)
@@ -46,7 +46,7 @@ class Wire(asyncio.Transport):
     def says(self, data: bytes) -> None:
         assert self.reading
         if not self._closing:
-            self._protocol.data_received(data)
+            self.protocol.data_received(data)
             self._loop.turn()
 
     def closes(self) -> None:

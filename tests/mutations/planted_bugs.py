@@ -104,7 +104,7 @@ BUGS = (
             (
                 "gateway/life_of_a_call.py",
                 "if not attempt.reserve_at_once(request, lane, node.treasury):",
-                "if hop is hops[0] and not attempt.reserve_at_once(request, lane, node.treasury):",
+                "if not call.attempts and not attempt.reserve_at_once(request, lane, node.treasury):",
             ),
         ),
     ),

@@ -6,12 +6,14 @@ The books are read with plain SQL beside the store's own code, so that one mista
 
 import json
 from collections import defaultdict
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from keeptrusts.core.ledger.journal_format import DamagedJournal, read_groups
 from keeptrusts.gateway.adoption import RETIRED_MARK
 from keeptrusts.gateway.journal import segment_start, segments
 from tests.simulation.books import PERIODS, must
+from tests.simulation.provider import Served
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -130,22 +132,22 @@ def _truth(world: "World", rows: dict[str, list[Row]], lost_calls: set[str]) -> 
         version: (json.loads(body)["rates"]["input"], json.loads(body)["rates"]["output"])
         for version, body in world.books.rows("SELECT price_id, body FROM price")
     }
-    served_of: dict[tuple[str, str], Any] = {}
+    served_of: dict[tuple[str, str], list[Served]] = defaultdict(list)
     billed: dict[str, int] = defaultdict(int)
-    for served in world.providers.served:
-        key = (served.request_id, served.model)
-        must(key not in served_of, f"{served.request_id} was sent twice to {served.model}")
-        served_of[key] = served
-        must(
-            bool(rows.get(served.request_id)) or served.request_id in lost_calls, f"L6: {served.request_id} has no row"
-        )
+    for one in world.providers.served:
+        served_of[one.request_id, one.model].append(one)
+        must(bool(rows.get(one.request_id)) or one.request_id in lost_calls, f"L6: {one.request_id} has no row")
     for request_id, mine in rows.items():
+        truths: dict[int, int] = {}
+        for model in {attempt["model"] for attempt in mine[0]["attempts"]}:
+            attempts = [attempt for attempt in mine[0]["attempts"] if attempt["model"] == model]
+            served = served_of.pop((request_id, model), [])
+            if request_id in lost_calls and len(served) > len(attempts):
+                served_of[request_id, model] = served[len(attempts) :]
+                served = served[: len(attempts)]
+            truths |= _truths(request_id, attempts, served, rates)
         for attempt in mine[0]["attempts"]:
-            served = served_of.pop((request_id, attempt["model"]), None)
-            truth = 0
-            if served is not None:
-                into, out = rates[attempt["price_version"]]
-                truth = -(-(served.input_tokens * into + served.output_tokens * out) // 1_000)
+            truth = truths[attempt["number"]]
             billed[mine[0]["team_id"]] += truth
             where = f"attempt {attempt['number']} of {request_id}"
             honest = not world.profile.manners.overbills or attempt["usage_source"] == "provider"
@@ -159,12 +161,40 @@ def _truth(world: "World", rows: dict[str, list[Row]], lost_calls: set[str]) -> 
                 must(truth == attempt["cost_nanos"], f"L9: {where} is billed {truth}, posted {attempt['cost_nanos']}")
             if attempt["outcome"] == "indeterminate":
                 must(attempt["usage_source"] == "worst_case", f"L6: {where} is not flagged")
-    for (request_id, model), served in served_of.items():
+    for (request_id, model), several in served_of.items():
         must(request_id in lost_calls, f"L6: {request_id} was sent to {model}, and no attempt says so")
         cheapest = world.cheapest[model]
-        nanos = (served.input_tokens * cheapest.input + served.output_tokens * cheapest.output) // 1_000
-        billed[world.calls[int(request_id.removeprefix("call-"))].team] += nanos
+        for one in several:
+            nanos = (one.input_tokens * cheapest.input + one.output_tokens * cheapest.output) // 1_000
+            billed[world.calls[int(request_id.removeprefix("call-"))].team] += nanos
     return billed
+
+
+def _truths(
+    request_id: str, attempts: list[Row], served: list[Served], rates: dict[str, tuple[int, int]]
+) -> dict[int, int]:
+    """What each attempt of a call at one model was billed, by its number. They follow one another, so that the provider got
+    them in their order; some broke off on the way there. Where that can be read in several ways, one that agrees is taken."""
+
+    def billed(attempt: Row, by: Served) -> int:
+        into, out = rates[attempt["price_version"]]
+        return -(-(by.input_tokens * into + by.output_tokens * out) // 1_000)
+
+    must(len(served) <= len(attempts), f"L6: {request_id} was sent {len(served)} times in {len(attempts)} attempts")
+    readings = [
+        {attempt["number"]: billed(attempt, by) for attempt, by in zip(arrived, served, strict=True)}
+        for arrived in combinations(attempts, len(served))
+    ]
+
+    def agrees(reading: dict[int, int]) -> bool:
+        return all(
+            attempt["cost_nanos"] == reading.get(attempt["number"], 0)
+            for attempt in attempts
+            if attempt["usage_source"] == "provider" or attempt["outcome"] == "void"
+        )
+
+    reading = next(filter(agrees, readings), readings[0])
+    return {attempt["number"]: reading.get(attempt["number"], 0) for attempt in attempts}
 
 
 def _wallets(world: "World", rows: dict[str, list[Row]], lossy: set[str], billed: dict[str, int]) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from keeptrusts.core.routing.target import Strategy
 from tests.simulation.network import Weather
 from tests.simulation.provider import Manners
 
@@ -34,7 +35,7 @@ FAULTS: dict[str, int] = {
 
 class Profile(Struct, frozen=True):
     """One seed's world. ``rate`` is calls a second at most, ``trouble`` faults per call; ``ambush`` is how often a gateway
-    is killed right where it hurts; budgets in nano-USD."""
+    is killed right where it hurts; ``attempts`` at each target, which rests after ``failures_to_rest``; budgets in nano-USD."""
 
     hosts: int
     workers: int
@@ -59,6 +60,9 @@ class Profile(Struct, frozen=True):
     thresholds: bool
     usable: bool
     segment_bytes: int
+    strategy: Strategy
+    attempts: int
+    failures_to_rest: int
 
 
 def profile_of(seed: int, calls: int | None = None) -> Profile:
@@ -105,4 +109,7 @@ def profile_of(seed: int, calls: int | None = None) -> Profile:
         thresholds=dice.random() < 0.3,
         usable=dice.random() < 0.2,
         segment_bytes=dice.choice((8_192, 32_768, 1 << 26)),
+        strategy=dice.choice(("cost-priority", "cost-priority", "weighted", "least-busy", "lowest-latency")),
+        attempts=dice.choice((1, 1, 2, 4)),
+        failures_to_rest=dice.choice((1, 3, 10)),
     )

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from keeptrusts.control.context import Actor
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.pricing.price import Rates
-from keeptrusts.core.routing.target import GroupModel, ModelGroup, Target
+from keeptrusts.core.routing.rules import BreakerRules, Failover, Retry, Routing
+from keeptrusts.core.routing.target import FIXED_ORDER, GroupModel, ModelGroup, Target
 from keeptrusts.core.rulebook.rulebook import ApiLink, CacheRules, ConsumerGroup, Rulebook, SpendControl
 from tests.simulation.profile import Profile
 from tests.simulation.provider import FIRST_BYTE_S
@@ -33,7 +34,12 @@ def rules_of(profile: Profile) -> Rulebook:
         for provider in MODELS.values()
     )
     group = ModelGroup(
-        "smart", "cost-priority", tuple(GroupModel(p, m, None, n) for n, (m, p) in enumerate(MODELS.items()))
+        "smart",
+        profile.strategy,
+        tuple(
+            GroupModel(p, m, None, n if profile.strategy in FIXED_ORDER else 0)
+            for n, (m, p) in enumerate(MODELS.items())
+        ),
     )
     caps = (SpendControl("team_a", 40 * 60_000, 20 * 60_000, "daily", "notify", "block"),) if profile.caps else ()
     return Rulebook(
@@ -43,6 +49,10 @@ def rules_of(profile: Profile) -> Rulebook:
             for team in TEAMS
         ),
         model_groups=(group,),
+        routing=Routing(
+            failover=Failover(retry=Retry(max_attempts=profile.attempts, base_delay_s=0.05)),
+            breaker=BreakerRules(profile.failures_to_rest, cooldown_s=5.0),
+        ),
         spend_controls=caps,
         cache=CacheRules(enabled=profile.cache),
         wallet_enforcement=True,

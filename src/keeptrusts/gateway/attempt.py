@@ -19,6 +19,7 @@ from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.purse_refill import Treasury
+from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.targets import Answer
 from keeptrusts.gateway.token_count import count_tokens, counts_exactly
 
@@ -30,6 +31,9 @@ SHOWN_WHOLE = frozenset({"openai", "openai-compatible", "azure", "simulated"})
 
 CHAT_OVERHEAD_TOKENS = 16
 """Tokens that a chat template may add once."""
+
+AILING = frozenset({401, 403, 408, 425})
+"""Statuses below 500 that say more about the target, or our key there, than about the request."""
 
 Escalate = Callable[[Account, int, Refused], Awaitable[tuple[Lease, int]]]
 """Holds a call for an approver: its account, the hold that it needs, and how it is refused otherwise."""
@@ -44,6 +48,10 @@ class Attempt:
     ended = False
     hold_nanos = 0
     cost_nanos = 0
+    chosen: str | None = None
+    _state: TargetState | None = None
+    _probe = 0
+    _sent_at = 0.0
     _account: Account | None = None
     _lease: Lease | None = None
     _sent_limit: int | None = None
@@ -116,7 +124,7 @@ class Attempt:
                 lease, self.hold_nanos = await escalate(account, hold, refused)
         self._account, self._lease = account, lease
 
-    def forward(self, request: TextRequest, edition: Edition, lines: bytes, journal: Journal) -> None:
+    def forward(self, request: TextRequest, edition: Edition, lines: bytes, journal: Journal, now: float) -> None:
         """Notes the reserve in the journal, then sends the request, with these header lines of the client's; ``answer`` is on
         its way. Raises Refused(INVALID_REQUEST) for what the provider can't do: then nothing is noted."""
         call, hop = self._call, self._hop
@@ -144,6 +152,9 @@ class Attempt:
         )
         target = edition.targets[hop.target.id]
         path = self.wire.path(hop.model, request.stream)
+        self._state = target.state
+        self._probe = target.state.begin()
+        self._sent_at = now
         self.answer = target.send(path, lines, body, call.request_id.encode(), not request.stream, journal)
         self.forwarded = True
 
@@ -152,6 +163,7 @@ class Attempt:
         cost = 0 if self.price is None else cost_nanos(self.price, usage)
         self._end("settled", cost, usage, source, status, None, treasury)
         self._call.served_model = bill.served_model
+        self._tell(status)
 
     def settle_unsaid(self, bill: Bill, request: TextRequest, output_tokens: int, treasury: Treasury) -> None:
         """The provider answered whole but does not say what it used: our own count decides where everything that it
@@ -166,19 +178,26 @@ class Attempt:
             cost = 0 if self.price is None else min(cost_nanos(self.price, usage), self.hold_nanos)
             self._end("settled", cost, usage, UsageSource.COUNTED, 200, None, treasury)
         call.served_model = bill.served_model
+        self._tell(200)
 
-    def void(self, reason: str, treasury: Treasury, status: int | None = None) -> None:
-        """Nothing was billed: the hold goes back whole."""
-        self._end("void", 0, NO_USAGE, UsageSource.NONE, status, reason, treasury)
+    def void(self, status: int, treasury: Treasury) -> None:
+        """The provider said no, and billed nothing: the hold goes back whole."""
+        self._end("void", 0, NO_USAGE, UsageSource.NONE, status, f"the provider answered {status}", treasury)
+        self._tell(status)
 
     def fail(self, failure: UpstreamFailed, treasury: Treasury) -> None:
         """No complete answer came: free if the provider can't have seen the request or said no to it, else the hold is
         posted."""
+        self._lose(failure, treasury)
+        if self._state is not None:
+            self._state.bad(self._probe)
+
+    def _lose(self, failure: UpstreamFailed, treasury: Treasury) -> None:
         status = self.answer.status if self.forwarded else 0
         if failure.sent and status < 400:
             self._end("indeterminate", self.hold_nanos, NO_USAGE, UsageSource.WORST_CASE, None, str(failure), treasury)
         else:
-            self.void(str(failure), treasury, status or None)
+            self._end("void", 0, NO_USAGE, UsageSource.NONE, status or None, str(failure), treasury)
 
     def break_off(self, treasury: Treasury) -> None:
         """The call ends in the middle of this attempt, for a reason of our own: what may have been sent is posted."""
@@ -187,7 +206,29 @@ class Attempt:
         if self.forwarded:
             self.answer.abandon()
         sent = self.forwarded and self.answer.sent
-        self.fail(UpstreamFailed("the gateway broke the call off", sent=sent), treasury)
+        self._lose(UpstreamFailed("the gateway broke the call off", sent=sent), treasury)
+        if self._state is not None:
+            self._state.left(self._probe)
+
+    def _tell(self, status: int) -> None:
+        """What the answer's status says about the target's health."""
+        state = self._state
+        if state is None:
+            return
+        if status == 200:
+            state.good(self._probe)
+        elif status == 429:
+            state.limited += 1
+            state.left(self._probe)
+        elif status < 400 or status >= 500 or status in AILING:
+            state.bad(self._probe)
+        else:
+            state.good(self._probe)
+
+    def took(self, now: float, first_byte_at: float | None = None) -> None:
+        """The answer that was settled came whole, now; a stream's first byte came when it did."""
+        if self._state is not None:
+            self._state.took(now, self._sent_at, first_byte_at, self._call.usage.output)
 
     def _end(
         self,
@@ -218,6 +259,7 @@ class Attempt:
             usage,
             source,
             None if self.price is None else self.price.version,
+            self.chosen,
         )
         if self.forwarded:
             call.upstream_ns += self.answer.waited_ns

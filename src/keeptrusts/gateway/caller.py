@@ -68,6 +68,10 @@ class Caller:
         """Whether every list that binds this caller holds the model."""
         return all(model in allowed for allowed in self.allowed_models)
 
+    def may_use_any(self, names: tuple[str, ...]) -> bool:
+        """Whether every list that binds this caller holds one of these names of the same thing."""
+        return not any(allowed.isdisjoint(names) for allowed in self.allowed_models)
+
 
 class Callers:
     """The index of credentials: the policy file's groups and the control plane's keys. Keys change by deltas."""

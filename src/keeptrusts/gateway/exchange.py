@@ -44,6 +44,7 @@ class Exchange:
     deadline = 0.0
     sent_ns = 0
     waited_ns = 0
+    latest = float("inf")
     _queued = 0
     _failure: BaseException | None = None
     _waiter: asyncio.Future[None] | None = None

@@ -6,7 +6,6 @@ and whatever happens, record. Each step is a call into the file that owns it.
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 from keeptrusts.core.calls.request import TextRequest
@@ -15,7 +14,6 @@ from keeptrusts.core.limits.gate import Permit
 from keeptrusts.core.policies.judge import Judge
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.core.routing.plan import Hop, fitting
 from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.caller import identify
@@ -24,11 +22,12 @@ from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.flights import ClientGone
+from keeptrusts.gateway.itinerary import Itinerary
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.purse import Account, Lease
-from keeptrusts.gateway.refusals import UPSTREAM, unwritten
+from keeptrusts.gateway.refusals import unwritten
 from keeptrusts.gateway.relay import relay_kept, relay_stream, relay_whole
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 from keeptrusts.gateway.sharing import Share, share_of
@@ -153,18 +152,24 @@ async def _serve(
     permit: Permit,
     share: Share | None,
 ) -> None:
-    """Tries the lane's targets in order until one answers."""
-    hops = _fitting(lane, request)
-    for hop in hops:
+    """Tries the lane's targets until one answers: the only one there is, or one after the other as its itinerary says."""
+    itinerary, hop = None, lane.only
+    if hop is None or hop.target.provider not in WIRES[door.name]:
+        now = node.loop.time()
+        itinerary = Itinerary(edition, lane, request, call.started, now)
+        hop = itinerary.first(now)
+    while True:
         wire = WIRES[door.name][hop.target.provider]
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling, wire)
+        if itinerary is not None:
+            attempt.chosen = itinerary.chosen
         if not attempt.reserve_at_once(request, lane, node.treasury):
             await _reserve(node, edition, call, client, request, lane, permit, attempt)
         try:
             lines = client.lines(wire.passed) if wire.passed else b""
             if call.trace is not None:
                 lines += call.trace.line
-            attempt.forward(request, edition, lines, node.journal)
+            attempt.forward(request, edition, lines, node.journal, node.loop.time())
             if request.stream:
                 await relay_stream(node, call, client, door, request, attempt, permit, share)
             else:
@@ -180,10 +185,15 @@ async def _serve(
             # Whatever is wrong, the hold ends and what was sent is in the row.
             attempt.break_off(node.treasury)
             raise
-        if hop is hops[-1] or refused.reason not in UPSTREAM:
+        if itinerary is None:
             raise refused
+        following = None if client.gone() else itinerary.after(hop, refused, attempt.forwarded, node.loop.time())
+        if following is None:
+            raise itinerary.verdict(refused)
         attempt.give_way(node.journal)
-    raise AssertionError("a lane has a hop")
+        hop, wait_s = following
+        if wait_s:
+            await asyncio.sleep(wait_s)
 
 
 async def _reserve(
@@ -214,29 +224,6 @@ def _applicant(call: Call, client: Client) -> Applicant:
     return Applicant(
         caller.key_id, caller.group, caller.display, call.asked_model, call.call_id, call.request_id, key, client.gone
     )
-
-
-def _fitting(lane: Lane, request: TextRequest) -> Sequence[Hop]:
-    """The hops that take this call, in order. Raises Refused(INVALID_REQUEST) when there is none."""
-    served = WIRES[request.door]
-    if lane.one_hop and lane.hops[0].target.provider in served:
-        return lane.hops
-    hops = fitting(lane.hops, request.max_tokens)
-    if not hops:
-        raise Refused(
-            Reason.INVALID_REQUEST,
-            f"No model of the group {request.model!r} takes max_tokens {request.max_tokens}.",
-            {"param": "max_tokens"},
-        )
-    able = [hop for hop in hops if hop.target.provider in served]
-    if not able:
-        providers = ", ".join(sorted({hop.target.provider for hop in hops}))
-        raise Refused(
-            Reason.INVALID_REQUEST,
-            f"The model {request.model!r} is served by {providers}, which has no {request.door} here.",
-            {"param": "model"},
-        )
-    return able
 
 
 def _failed(failure: UpstreamFailed) -> Refused:

@@ -49,7 +49,9 @@ async def relay_whole(
     else:
         output_tokens = sum(count_tokens(text) for text in attempt.wire.spoken(content))
         attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
-    node.journal.append(encode_record(call.event(node.loop.time())))
+    now = node.loop.time()
+    attempt.took(now)
+    node.journal.append(encode_record(call.event(now)))
     lines = _lines(call, attempt) + limit_lines(permit, request.door, call.at_ns)
     if share is not None:
         share.keep(answer.body, attempt.cost_nanos, bill.usage is not None)
@@ -76,6 +78,9 @@ async def relay_stream(
         await _relay_error(node, call, client, request, attempt, answer.status, await answer.whole())
         return
     data = await answer.read()
+    if not data:
+        raise UpstreamFailed("the stream ended before it began", sent=True)
+    first_byte_at = node.loop.time()
     lines = STREAM_LINES + target_lines(call.provider, call.model) + limit_lines(permit, request.door, call.at_ns)
     await client.begin(lines if share is None else lines + share.line)
     call.first_byte_ns = time_ns()
@@ -96,7 +101,10 @@ async def relay_stream(
         # Before the end stands a comment, which says what this call cost.
         passage.keep(last.partition(b"\n\n")[2])
         share.keep_stream(passage.kept(), attempt.cost_nanos, call.usage, reader.usage is not None)
-    node.journal.append(encode_record(call.event(node.loop.time())))
+    now = node.loop.time()
+    if reader.done:
+        attempt.took(now, first_byte_at)
+    node.journal.append(encode_record(call.event(now)))
     await node.journal.written()
     await client.end(last)
 
@@ -141,7 +149,7 @@ async def _relay_error(
     elif status < 300:
         attempt.fail(UpstreamFailed(f"the provider answered {status}", sent=True), node.treasury)
     else:
-        attempt.void(f"the provider answered {status}", node.treasury, status)
+        attempt.void(status, node.treasury)
     if attempt.wire.rejects_key(status, content):
         raise Refused(Reason.UPSTREAM_REJECTED_KEY, f"The provider refused this gateway's own key ({status}).")
     if status == 429:

@@ -9,6 +9,7 @@ import msgspec
 from keeptrusts.core.providers.simulated import simulate_reply, simulate_stream, simulated_fault
 from keeptrusts.core.routing.target import SimulatedSettings, Target
 from keeptrusts.gateway.journal import Journal
+from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.token_count import count_tokens
 
 NANOS_PER_MS = 1_000_000
@@ -62,7 +63,8 @@ class SimulatedAnswer:
 class SimulatedTarget:
     """A provider in this process: deterministic text, honest usage, no network."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, state: TargetState) -> None:
+        self.state = state
         self._settings = target.simulated or SimulatedSettings()
         self._calls = 0
 

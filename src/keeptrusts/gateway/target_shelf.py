@@ -6,9 +6,10 @@ from weakref import WeakSet
 from msgspec.structs import replace
 
 from keeptrusts.core.routing.target import Target
+from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.targets import ReadyTarget, ready_targets, usable_targets
 
-NOT_OF_THE_WAY = frozenset({"model", "price"})
+NOT_OF_THE_WAY = frozenset({"model", "price", "priority", "weight", "max_price", "health_check"})
 """What a target says of calls, not of how it is reached: a change here is none for its connections."""
 
 
@@ -24,16 +25,18 @@ class TargetShelf:
         self._retired: WeakSet[ReadyTarget] = WeakSet()
         self.ready: Mapping[str, ReadyTarget] = {}
 
-    def put(self, targets: tuple[Target, ...]) -> None:
-        """These are the targets from now on."""
-        usable = usable_targets(targets, self._environment)
+    def put(self, rulebook: Rulebook) -> None:
+        """These are the targets from now on, and the rules of routing. What is known of a target that is kept, is kept."""
+        usable = usable_targets(rulebook.targets, self._environment)
         fresh = tuple(target for target in usable if not self._is_kept(target))
-        made = ready_targets(fresh, self._environment)
+        made = ready_targets(fresh, self._environment, rulebook.routing)
         before = self._made
         self._made = {
             target.id: (target, made[target.id] if target.id in made else before[target.id][1]) for target in usable
         }
         self.ready = {name: ready for name, (_, ready) in self._made.items()}
+        for ready in self.ready.values():
+            ready.state.follow(rulebook.routing)
         for name, (_, ready) in before.items():
             if self.ready.get(name) is not ready:
                 self._retired.add(ready)

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from keeptrusts.core.routing.rules import Routing
 from keeptrusts.core.routing.target import Target
 from keeptrusts.gateway.exchange import Exchange
 from keeptrusts.gateway.journal import Journal
 from keeptrusts.gateway.sign_in import SignIn, base_url_of, has_secret, sign_in_of
 from keeptrusts.gateway.simulation import SimulatedTarget
+from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.upstream import Origin
 
 EVENT_STREAMS = "text/event-stream, application/vnd.amazon.eventstream"
@@ -40,7 +42,11 @@ class Answer(Protocol):
 
 
 class ReadyTarget(Protocol):
-    """A target that can be called."""
+    """A target that can be called. ``state`` is what is known of it; who sends tells it when the attempt ends."""
+
+    @property
+    def state(self) -> TargetState:
+        """How it has done so far."""
 
     def send(self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
         """Sends a request as soon as the journal holds what was appended to it. What fails, fails the answer.
@@ -58,12 +64,14 @@ class ReadyTarget(Protocol):
 class HttpTarget:
     """A provider over HTTP."""
 
-    def __init__(self, target: Target, base_url: str, sign_in: SignIn) -> None:
+    def __init__(self, target: Target, base_url: str, sign_in: SignIn, state: TargetState) -> None:
+        self.state = state
         self._origin = Origin(
             base_url,
             connect_timeout_s=target.connect_timeout_s,
             first_byte_timeout_s=target.first_byte_timeout_s,
             idle_timeout_s=target.idle_timeout_s,
+            total_timeout_s=target.total_timeout_s,
         )
         self._fixed_lines = sign_in.fixed
         self._sign = sign_in.sign
@@ -117,12 +125,16 @@ def usable_targets(targets: tuple[Target, ...], environment: Mapping[str, str]) 
     return tuple(t for t in targets if has_secret(t, environment))
 
 
-def ready_targets(targets: tuple[Target, ...], environment: Mapping[str, str]) -> dict[str, ReadyTarget]:
+def ready_targets(
+    targets: tuple[Target, ...], environment: Mapping[str, str], routing: Routing
+) -> dict[str, ReadyTarget]:
     """Each usable target by its id."""
     ready: dict[str, ReadyTarget] = {}
     for target in targets:
+        state = TargetState(routing)
         if target.provider == "simulated":
-            ready[target.id] = SimulatedTarget(target)
+            ready[target.id] = SimulatedTarget(target, state)
         else:
-            ready[target.id] = HttpTarget(target, base_url_of(target, environment), sign_in_of(target, environment))
+            base_url, sign_in = base_url_of(target, environment), sign_in_of(target, environment)
+            ready[target.id] = HttpTarget(target, base_url, sign_in, state)
     return ready

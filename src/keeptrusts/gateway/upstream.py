@@ -72,6 +72,7 @@ class _Connection(asyncio.Protocol):
         exchange.sent_ns = monotonic_ns()
         origin = self._origin
         exchange.deadline = origin.tick + origin.first_byte_timeout_s
+        exchange.latest = origin.tick + origin.total_timeout_s
         origin.busy.add(self)
         self._transport.write(b"".join(exchange.request))
 
@@ -178,17 +179,21 @@ class _Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """The deadline passed."""
-        if self._exchange is not None:
-            what = "no more of the answer came" if self._exchange.head_complete else "no answer came"
-            self._exchange.fail(UpstreamFailed(f"{what} in time", sent=True, timed_out=True))
+        exchange = self._exchange
+        if exchange is not None:
+            what = "no more of the answer came" if exchange.head_complete else "no answer came"
+            if exchange.latest < self._origin.tick:
+                what = "the whole answer did not come"
+            exchange.fail(UpstreamFailed(f"{what} in time", sent=True, timed_out=True))
         self.abort()
 
     @property
     def deadline(self) -> float:
         """When the exchange under way has waited too long, on the origin's clock."""
-        if self._exchange is None or self._paused:
+        exchange = self._exchange
+        if exchange is None:
             return float("inf")
-        return self._exchange.deadline
+        return exchange.latest if self._paused else min(exchange.deadline, exchange.latest)
 
     def pause(self) -> None:
         """The client is slower than the provider: stop reading."""
@@ -221,6 +226,7 @@ class Origin:
         connect_timeout_s: float = 10.0,
         first_byte_timeout_s: float = 600.0,
         idle_timeout_s: float = 120.0,
+        total_timeout_s: float = float("inf"),
     ) -> None:
         parts = urlsplit(url)
         self.url = url
@@ -234,6 +240,7 @@ class Origin:
         self._connect_timeout_s = connect_timeout_s
         self.first_byte_timeout_s = first_byte_timeout_s
         self.idle_timeout_s = idle_timeout_s
+        self.total_timeout_s = total_timeout_s
         self._idle: list[_Connection] = []
         self.busy: set[_Connection] = set()
         self._open = 0

@@ -53,10 +53,40 @@ ADDED = {
     "no store's address": ("cache: {backend: redis, url: 'http://x'}", "bad_address", "cache.url", 6, 30),
     "a store that comes later": ("cache: {backend: s3}", "not_supported", "cache.backend", 6, 18),
     "later mode": ("cache: {mode: semantic}", "not_supported", "cache.mode", 6, 15),
-    "later routing": (
-        "model_groups: [{name: g, routing: weighted, models: [{provider: openai, model: m}]}]",
-        "not_supported", "model_groups[0].routing", 6, 35,
+    "a group of nothing": ("model_groups: [{name: g}]", "missing_key", "model_groups[0]", 6, 16),
+    "unknown target": ("model_groups: [{name: g, targets: [opnai]}]", "unknown_target", "model_groups[0].targets[0]", 6, 36),
+    "target of any model": ("model_groups: [{name: g, targets: [openai]}]", "missing_key", "model_groups[0].targets[0]", 6, 36),
+    "alias twice": (
+        "model_groups: [{name: g, aliases: [g], models: [{provider: openai, model: m}]}]",
+        "duplicate", "model_groups[0].aliases[0]", 6, 36,
     ),
+    "fallback to nobody": (
+        "model_groups: [{name: g, fallback_group: h, models: [{provider: openai, model: m}]}]",
+        "unknown_group", "model_groups[0].fallback_group", 6, 42,
+    ),
+    "fallback to itself": (
+        "model_groups: [{name: g, fallback_group: g, models: [{provider: openai, model: m}]}]",
+        "contradiction", "model_groups[0].fallback_group", 6, 42,
+    ),
+    "weight below nothing": (
+        "model_groups: [{name: g, models: [{provider: openai, model: m, weight: -1}]}]",
+        "out_of_range", "model_groups[0].models[0].weight", 6, 72,
+    ),
+    "unknown strategy": ("failover: {strategy: fastest}", "unknown_value", "failover.strategy", 6, 22),
+    "unknown trigger": ("failover: {triggers: [rate_limits]}", "unknown_value", "failover.triggers[0]", 6, 23),
+    "a model for itself": (
+        "failover: {model_mapping: {a: a}}", "contradiction", "failover.model_mapping.a", 6, 31,
+    ),
+    "attempts without end": (
+        "failover: {retry: {max_attempts: 11}}", "out_of_range", "failover.retry.max_attempts", 6, 34,
+    ),
+    "another way of failing over": ("failover: {content_policy: next}", "unknown_value", "failover.content_policy", 6, 28),
+    "failover by two names": ("failover: {}\nprovider_fallback: {}", "given_twice", "provider_fallback", 7, 1),
+    "two strategies": (
+        "failover: {strategy: cost}\nprovider_routing: {strategy: cost}", "given_twice", "failover.strategy", 6, 22,
+    ),
+    "budget above all": ("failover: {retry: {budget: 2}}", "out_of_range", "failover.retry.budget", 6, 28),
+    "breaker of nothing": ("circuit_breaker: {failure_threshold: 0}", "out_of_range", "circuit_breaker.failure_threshold", 6, 38),
     "unknown routing": (
         "model_groups: [{name: g, routing: cost-prio, models: [{provider: openai, model: m}]}]",
         "unknown_value", "model_groups[0].routing", 6, 35,
@@ -121,9 +151,15 @@ ADDED = {
     ),
     "address of the api": ("api: {url: localhost:8080}", "bad_address", "api.url", 6, 12),
     "unknown dimension": ("attribution: {required: [teams]}", "unknown_value", "attribution.required[0]", 6, 26),
-    "later key": ("failover: {enabled: true}", "not_supported", "failover", 6, 1),
+    "later key": ("traffic_mirroring: {enabled: true}", "not_supported", "traffic_mirroring", 6, 1),
     "pack dialect": ("pack: {name: a}", "not_supported", "pack", 6, 1),
 }  # fmt: skip
+
+
+def test_a_group_has_models_or_targets():
+    more = "model_groups: [{name: g, models: [{provider: openai, model: m}], targets: [openai]}]"
+    [problem] = compiled(more, SMALLEST + "      model: m\n").problems
+    assert (problem.code, problem.path) == ("contradiction", "model_groups[0].targets")
 
 
 @pytest.mark.parametrize("name", ADDED)
@@ -138,6 +174,14 @@ def test_one_thing_wrong_is_one_error_at_its_place(name):
 # Targets, written from the smallest file's fifth line on.
 TARGETS = {
     "unknown provider": ("      provider: opnai\n", "unknown_value", "providers.targets[0].provider", 5, 17),
+    "a check of nobody": (
+        "      provider: simulated\n      health_check: {}\n",
+        "contradiction", "providers.targets[0].health_check", 6, 21,
+    ),
+    "a path that is none": (
+        "      provider: openai\n      health_check: {path: models}\n",
+        "string_pattern_mismatch", "providers.targets[0].health_check.path", 6, 28,
+    ),
     "later provider": ("      provider: vertex\n", "not_supported", "providers.targets[0].provider", 5, 17),
     "provider and model in one": (
         "      provider: openai:chat:gpt-4o\n", "unknown_value", "providers.targets[0].provider", 5, 17,

@@ -43,6 +43,7 @@ class AttemptRow(Struct, frozen=True, gc=False):
     usage: UsageRow
     usage_source: str
     price_version: str | None
+    chosen: str | None = None
 
 
 decode_attempts = msgspec.json.Decoder(tuple[AttemptRow, ...]).decode
@@ -71,4 +72,5 @@ def _row(attempt: Attempt) -> AttemptRow:
         UsageRow(usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.output, usage.reasoning),
         attempt.usage_source,
         attempt.price_version,
+        attempt.chosen,
     )

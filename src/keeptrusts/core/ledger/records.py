@@ -69,7 +69,7 @@ class Reserve(Struct, frozen=True, array_like=True, tag="reserve", gc=False):
 
 
 class Attempt(Struct, frozen=True, array_like=True, gc=False):
-    """One try at one target, as the event keeps it."""
+    """One try at one target, as the event keeps it. ``chosen`` says why it was made there, where there was a choice."""
 
     number: int
     target: str
@@ -84,6 +84,7 @@ class Attempt(Struct, frozen=True, array_like=True, gc=False):
     usage: Usage = NO_USAGE
     usage_source: UsageSource = UsageSource.NONE
     price_version: str | None = None
+    chosen: str | None = None
 
 
 class Close(Struct, frozen=True, array_like=True, tag="close", gc=False):

@@ -11,6 +11,7 @@ from keeptrusts.core.rulebook.nearest import did_you_mean
 from keeptrusts.core.rulebook.places import Path
 from keeptrusts.core.rulebook.policy_file.targets import Provider
 from keeptrusts.core.rulebook.quoting import quoted
+from keeptrusts.core.rulebook.routing_consistency import ROUTING_RULES
 from keeptrusts.core.rulebook.survey import Survey
 
 GROUP_KEY_PREFIX = "kt_cg_"
@@ -197,6 +198,7 @@ RULES: tuple[Callable[[Survey], None], ...] = (
     dimensions_are_distinct,
     limits_fit,
     cache_settings_fit,
+    *ROUTING_RULES,
 )
 
 

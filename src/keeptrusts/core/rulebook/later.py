@@ -5,17 +5,15 @@ from collections.abc import Mapping
 LATER_KEYS: Mapping[str, frozenset[str]] = {
     "": frozenset(
         {
-            "agents", "capture", "connectors", "failover", "fallback", "history", "loads", "pack", "policy",
-            "provider_fallback", "provider_routing", "services", "traffic_mirroring",
+            "agents", "capture", "connectors", "history", "loads", "pack", "policy", "services", "traffic_mirroring",
         }
     ),
-    "providers": frozenset({"ab_test", "fallback", "max_price", "model_groups", "strategy"}),
-    "providers.targets[]": frozenset({"escalation_routing", "health_check", "max_price", "priority", "weight"}),
+    "providers": frozenset({"ab_test", "model_groups"}),
+    "providers.fallback": frozenset({"latency_window", "max_cost_per_1k_tokens", "max_latency_ms"}),
+    "providers.targets[]": frozenset({"escalation_routing"}),
     "providers.targets[].secret_key_ref": frozenset({"store"}),
     "consumer_groups[]": frozenset({"capture", "policies", "providers"}),
     "consumer_groups[].attribution": frozenset({"cost_center", "organization", "user"}),
-    "model_groups[]": frozenset({"aliases", "fallback_group", "targets"}),
-    "model_groups[].models[]": frozenset({"weight"}),
     "cache": frozenset({"similarity_threshold", "threshold"}),
     "policies[]": frozenset({"fail_mode", "shadow"}),
 }  # fmt: skip
@@ -23,12 +21,6 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
 
 LATER_VALUES: Mapping[str, frozenset[str]] = {
     "providers.targets[].provider": frozenset({"azure-openai", "google", "mcp", "vertex"}),
-    "model_groups[].routing": frozenset(
-        {
-            "highest-throughput", "least-busy", "lowest-cost", "lowest-latency", "ordered", "random", "round-robin",
-            "weighted",
-        }
-    ),
     "policies[].type": frozenset(
         {
             "data_residency", "external", "keyword", "max_input_tokens", "model_allowlist", "pii", "pii_detector",
@@ -44,6 +36,10 @@ LATER_VALUES: Mapping[str, frozenset[str]] = {
 INSTEAD: Mapping[str, str] = {
     "pack": "write the policies as a list: `policies: [{name, type, action, config}]`",
     "policy": "write the policies as a list: `policies: [{name, type, action, config}]`",
+    "model_groups": "write `model_groups` at top level",
+    "latency_window": "use `provider_routing: {window_seconds}`",
+    "max_cost_per_1k_tokens": "use `providers.max_price`",
+    "max_latency_ms": "use the targets' `timeouts`",
     "store": "use `env`: the environment variable that holds the key",
     "escalate": "use `block` or `flag`",
     "redact": "use `block` or `flag`",

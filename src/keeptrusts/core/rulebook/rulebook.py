@@ -14,6 +14,7 @@ from keeptrusts.core.limits.rules import LimitRules
 from keeptrusts.core.money import NANOS_PER_USD
 from keeptrusts.core.periods import PeriodKind
 from keeptrusts.core.pricing.price import Price
+from keeptrusts.core.routing.rules import Routing
 from keeptrusts.core.routing.target import ModelGroup, Target
 
 PolicyAction = Literal["flag", "block"]
@@ -107,6 +108,7 @@ class Rulebook(Struct, frozen=True):
     targets: tuple[Target, ...]
     groups: tuple[ConsumerGroup, ...] = ()
     model_groups: tuple[ModelGroup, ...] = ()
+    routing: Routing = Routing()
     spend_controls: tuple[SpendControl, ...] = ()
     policies: tuple[Policy, ...] = ()
     cache: CacheRules = CacheRules()

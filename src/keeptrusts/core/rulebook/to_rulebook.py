@@ -7,9 +7,10 @@ import msgspec
 
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.pricing.price import Price, Rates, Tier
-from keeptrusts.core.routing.target import GroupModel, ModelGroup, SimulatedSettings, Target
+from keeptrusts.core.routing.target import SimulatedSettings, Target
 from keeptrusts.core.rulebook.policy_file import caching, groups, limits, spending, targets, watching
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
+from keeptrusts.core.rulebook.routes import groups_of, routed, routing_of
 from keeptrusts.core.rulebook.rulebook import (
     AdminRules,
     ApiLink,
@@ -37,7 +38,8 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
     return Rulebook(
         targets=tuple(map(_target, file.providers.targets)),
         groups=tuple(_group(group, file.rate_limit_defaults) for group in file.consumer_groups),
-        model_groups=tuple(map(_model_group, file.model_groups)),
+        model_groups=groups_of(file),
+        routing=routing_of(file),
         spend_controls=tuple(map(_spend_control, file.spend_controls)),
         policies=tuple(Policy(p.name, p.type, p.action, p.config) for p in file.policies),
         cache=_cache(file.cache),
@@ -79,6 +81,7 @@ def _target(target: targets.Target) -> Target:
         connect_timeout_s=target.timeouts.connect_s,
         first_byte_timeout_s=target.timeouts.first_byte_s,
         idle_timeout_s=target.timeouts.idle_s,
+        **routed(target),
         simulated=SimulatedSettings(**settings.model_dump()) if target.provider == "simulated" else None,
     )
 
@@ -136,14 +139,6 @@ def _group(group: groups.ConsumerGroup, defaults: limits.Limits) -> ConsumerGrou
         allowed_models=_models(group.allowed_models),
         attribution=group.attribution.model_dump(exclude_none=True),
     )
-
-
-def _model_group(group: groups.ModelGroup) -> ModelGroup:
-    entries = [
-        GroupModel(m.provider, m.model, m.max_tokens, position if m.priority is None else m.priority)
-        for position, m in enumerate(group.models, start=1)
-    ]
-    return ModelGroup(group.name, group.routing, tuple(sorted(entries, key=lambda entry: entry.priority)))
 
 
 def _spend_control(control: spending.SpendControl) -> SpendControl:

@@ -17,6 +17,7 @@ from keeptrusts.core.rulebook.policy_file.limits import (
     TokenWindow,
     UserWindow,
 )
+from keeptrusts.core.rulebook.policy_file.routing import FAILOVER_KEYS, CircuitBreaker, Failover, ProviderRouting
 from keeptrusts.core.rulebook.policy_file.serving import Api, Gateway, Policy, RequiredAttribution
 from keeptrusts.core.rulebook.policy_file.spending import (
     ALERT_EXAMPLE,
@@ -44,6 +45,11 @@ class PolicyFile(Entry):
     providers: Providers = Field(examples=["{targets: [{id: openai, provider: openai}]}"])
     consumer_groups: list[ConsumerGroup] = Field(default=[], examples=["[{name: engineering, ...}]"])
     model_groups: list[ModelGroup] = Field(default=[], examples=["[{name: cost-optimized, ...}]"])
+    failover: Failover | None = Field(
+        default=None, validation_alias=FAILOVER_KEYS, examples=["{retry: {max_attempts: 2}}"]
+    )
+    circuit_breaker: CircuitBreaker = Field(default=CircuitBreaker(), examples=["{failure_threshold: 5}"])
+    provider_routing: ProviderRouting = Field(default=ProviderRouting(), examples=["{strategy: lowest-latency}"])
     spend_controls: list[SpendControl] = Field(default=[], examples=["[{team: search, hard_cap: 10000}]"])
     policies: list[Policy] = Field(default=[], examples=["[{name: content-filter, type: content_filter, ...}]"])
     cache: Cache = Field(default=Cache(), examples=["{enabled: true, ttl: 3600}"])

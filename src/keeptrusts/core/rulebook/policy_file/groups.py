@@ -1,12 +1,11 @@
 """``consumer_groups`` and ``model_groups``: who calls, within which limits, and the model names that stand for several."""
 
-from typing import Literal
-
 from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.limits import Limits
-from keeptrusts.core.rulebook.policy_file.values import Count, KeyText, Models, Name
+from keeptrusts.core.rulebook.policy_file.routing import Strategy
+from keeptrusts.core.rulebook.policy_file.values import Count, KeyText, Models, Name, Weight
 
 
 class BoundAttribution(Entry):
@@ -46,13 +45,27 @@ class GroupModel(Entry):
     model: Name = Field(examples=["gpt-4o-mini"])
     max_tokens: Count | None = Field(default=None, examples=[1000])
     priority: int | None = Field(
-        default=None, ge=0, le=1_000_000, description="Left out: the place in the list.", examples=[1]
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Left out: the place in the list; where the strategy chooses, after those that have one.",
+        examples=[1],
     )
+    weight: Weight = Field(default=1.0, description="Its share where the group is weighted.", examples=[70])
 
 
 class ModelGroup(Entry):
-    """A name that clients send as ``model``; it stands for several real ones."""
+    """A name that clients send as ``model``; it stands for several real ones: ``models``, or ``targets`` by their ids."""
 
     name: Name = Field(examples=["cost-optimized"])
-    routing: Literal["cost-priority"] = "cost-priority"
-    models: list[GroupModel] = Field(min_length=1, examples=["[{provider: openai, model: gpt-4o-mini}]"])
+    aliases: list[Name] = Field(default=[], description="Other names for it.", examples=["[fast]"])
+    routing: Strategy = Field(
+        default="cost-priority", validation_alias=AliasChoices("routing", "strategy"), examples=["cost-priority"]
+    )
+    models: list[GroupModel] | None = Field(
+        default=None, min_length=1, examples=["[{provider: openai, model: gpt-4o-mini}]"]
+    )
+    targets: list[Name] | None = Field(default=None, min_length=1, examples=["[openai-main, azure]"])
+    fallback_group: Name | None = Field(
+        default=None, description="The group whose models follow when all of this one's have failed."
+    )

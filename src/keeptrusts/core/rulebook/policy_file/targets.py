@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.routing import Failover, HealthCheck, MaxPrice, Strategy
 from keeptrusts.core.rulebook.policy_file.values import (
     Count,
     EnvironmentName,
@@ -13,6 +14,7 @@ from keeptrusts.core.rulebook.policy_file.values import (
     Seconds,
     UsdNanos,
     WebAddress,
+    Weight,
 )
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
@@ -55,11 +57,13 @@ class Pricing(Entry):
 
 
 class Timeouts(Entry):
-    """How long to wait: for a connection, for the answer's first byte, and between two of its bytes. In seconds."""
+    """How long to wait: for a connection, for the answer's first byte, between two of its bytes, and for all of it. In
+    seconds."""
 
     connect_s: Seconds = Field(default=10.0, examples=[10])
     first_byte_s: Seconds = Field(default=600.0, examples=[600])
     idle_s: Seconds = Field(default=120.0, examples=[120])
+    total_s: Seconds | None = Field(default=None, examples=[900])
 
 
 class Simulated(Entry):
@@ -89,6 +93,12 @@ class Target(Entry):
     )
     pricing: Pricing | None = Field(default=None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect_s: 10}"])
+    priority: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="The lowest comes first, then those without one.", examples=[1]
+    )
+    weight: Weight = Field(default=1.0, description="Its share where a strategy is weighted.", examples=[3])
+    max_price: MaxPrice | None = Field(default=None, examples=["{output_cost_per_1k_tokens: 0.015}"])
+    health_check: HealthCheck | None = Field(default=None, examples=["{interval_seconds: 30}"])
     simulated: Simulated | None = Field(default=None, examples=["{latency_ms: 200}"])
 
 
@@ -96,3 +106,8 @@ class Providers(Entry):
     """The providers that this gateway may call."""
 
     targets: list[Target] = Field(examples=["[{id: openai, provider: openai}]"])
+    strategy: Strategy | None = Field(
+        default=None, description="The order of targets that serve the same model.", examples=["ordered"]
+    )
+    max_price: MaxPrice | None = Field(default=None, examples=["{output_cost_per_1k_tokens: 0.015}"])
+    fallback: Failover | None = Field(default=None, description="The same as failover.", examples=["{max_retries: 2}"])

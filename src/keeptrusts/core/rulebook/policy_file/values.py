@@ -51,7 +51,7 @@ def _picos(value: Any) -> int:
         raise wrong("out_of_range", str(bad), "a price has at most nine decimals") from None
 
 
-def _seconds(value: Any) -> Any:
+def _float(value: Any) -> Any:
     return float(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
 
 
@@ -136,7 +136,9 @@ WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(_web_address)
 StoreUrl = Annotated[str, Field(max_length=2048), AfterValidator(_store_address)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Models = Annotated[list[Name], AfterValidator(_models)]
-Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float), Field(gt=0, le=86_400)]
+Seconds = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(gt=0, le=86_400)]
+Fraction = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(ge=0, le=1)]
+Weight = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(ge=0, le=1_000_000)]
 UsdNanos = Annotated[int, BeforeValidator(_nanos, json_schema_input_type=float | str)]
 """Written in USD, held in nano-USD."""
 PicosPerToken = Annotated[int, BeforeValidator(_picos, json_schema_input_type=float | str)]
