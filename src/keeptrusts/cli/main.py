@@ -25,7 +25,7 @@ COMMANDS: dict[str, Command] = {
     "up": Command("run API, gateway and ledger on this machine"),
     "api": Command("run the API alone", ("run",)),
     "gateway": Command("run a gateway alone", ("run",)),
-    "policy": Command("check a policy-config.yaml", ("lint", "schema")),
+    "policy": Command("check, show and compare policy files", ("lint", "show", "diff", "schema")),
     "spend": Command("what teams spent, and what is left"),
     "events": Command("calls as they were recorded", ("tail", "list")),
     "tokens": Command("gateway keys", ("create", "list", "revoke")),

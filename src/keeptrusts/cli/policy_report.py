@@ -5,6 +5,7 @@ from typing import Any
 
 from keeptrusts.cli.printable import printable
 from keeptrusts.core.problem import Problem
+from keeptrusts.core.rulebook.compare import Change
 from keeptrusts.core.rulebook.rulebook import Rulebook
 
 NOTHING = "none"
@@ -52,6 +53,19 @@ def as_json(file: str, rulebook: Rulebook | None, problems: Sequence[Problem]) -
         "errors": [_json(problem) for problem in problems if problem.severity == "error"],
         "warnings": [_json(problem) for problem in problems if problem.severity == "warning"],
     }
+
+
+MARKS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def change_line(change: Change) -> str:
+    """``+`` what comes, ``-`` what goes, ``~`` what changes."""
+    return printable(f"{MARKS[change.kind]} {change.text}")
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """The change for programs."""
+    return {**{name: getattr(change, name) for name in change.__struct_fields__}, "text": change.text}
 
 
 def _json(problem: Problem) -> dict[str, Any]:

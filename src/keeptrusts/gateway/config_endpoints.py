@@ -2,22 +2,18 @@
 
 from typing import Any
 
-import msgspec
-
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.core.rulebook.plain_rules import plain_rules
 from keeptrusts.gateway.config_status import ConfigStatus, ReloadFailed
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.observed import fingerprint
-
-HIDDEN = "***"
 
 
 async def config_part(node: Node, body: bytes) -> dict[str, Any]:
     """The rules in force and where they are from."""
     del body
-    return {**_status(node), "config": shown(node.rulebook)}
+    return {**_status(node), "config": plain_rules(node.rulebook)}
 
 
 async def reload_part(node: Node, body: bytes) -> dict[str, Any]:
@@ -33,13 +29,6 @@ async def reload_part(node: Node, body: bytes) -> dict[str, Any]:
             Reason.CONFIG_REJECTED, f"The configuration in force stays: {failed}.", {"problems": problems}
         ) from None
     return {"changed": changed, **_status(node)}
-
-
-def shown(rulebook: Rulebook) -> dict[str, Any]:
-    """The rules as plain values; of a group's key it only says that there is one."""
-    groups = tuple(msgspec.structs.replace(g, api_key=g.api_key and HIDDEN) for g in rulebook.groups)
-    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(rulebook, groups=groups))
-    return plain
 
 
 def _status(node: Node) -> dict[str, Any]:

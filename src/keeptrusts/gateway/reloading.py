@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.rulebook.changing import NeedsRestart
+from keeptrusts.core.rulebook.compare import changes
 from keeptrusts.core.rulebook.from_yaml import compile_layers, missing_secrets
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.config_status import ConfigStatus, ReloadFailed
@@ -130,6 +131,7 @@ class Reloader:
         if found.rulebook is None:
             errors = [problem for problem in found.problems if problem.severity == "error"]
             raise ReloadFailed(f"{self._files} has {len(errors)} error{'s' * (len(errors) != 1)}", found.problems)
+        before = self._node.rulebook
         try:
             waiting = await take_rules(self._node, self._adjusted(found.rulebook))
         except NeedsRestart as no:
@@ -145,6 +147,7 @@ class Reloader:
         )
         self._tell_warnings(found.problems)
         log.info("Configuration %s is in force (%s)%s", self.status.fingerprint, why, _told_waiting(waiting))
+        await asyncio.to_thread(self._tell_changes, before, self._node.rulebook)
         if self._last_good is not None:
             await asyncio.to_thread(self._last_good.keep, found.texts)
         return True
@@ -155,6 +158,13 @@ class Reloader:
         status.last_error, status.last_error_at_s, status.problems = str(failed), time.time(), failed.problems
         log.error("The new configuration (%s) is not taken, and %s stays: %s", why, status.fingerprint, failed)
         self._tell_warnings(failed.problems)
+
+    def _tell_changes(self, before: Rulebook, after: Rulebook) -> None:
+        found = changes(before, after)
+        for change in found[:PROBLEMS_TOLD]:
+            log.info("  %s", "".join(char if char.isprintable() else "?" for char in change.text))
+        if len(found) > PROBLEMS_TOLD:
+            log.info("  ... and %d more changes", len(found) - PROBLEMS_TOLD)
 
     def _tell_warnings(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems[:PROBLEMS_TOLD]:

@@ -1,4 +1,4 @@
-"""`kt policy`: checks a policy-config.yaml without starting anything, and prints its schema for editors."""
+"""`kt policy`: checks, compares and shows policy files without starting anything, and prints their schema for editors."""
 
 import json
 import os
@@ -10,10 +10,11 @@ import typer
 
 from keeptrusts.cli.failure import CANNOT_ASK, Failure
 from keeptrusts.cli.json_text import json_text
-from keeptrusts.cli.policy_report import as_json, problem_line, verdict_lines
+from keeptrusts.cli.policy_report import as_json, change_json, change_line, problem_line, verdict_lines
 
 if TYPE_CHECKING:
     from keeptrusts.core.rulebook.from_yaml import Compiled
+    from keeptrusts.core.rulebook.rulebook import Rulebook
 
 POLICY_FILE = Path("policy-config.yaml")
 
@@ -47,6 +48,55 @@ def lint(
         lines = [problem_line(name, problem) for problem in problems]
         print("\n".join([*lines, *verdict_lines(name, rulebook, problems)]))
     raise typer.Exit(0 if rulebook is not None else 1)
+
+
+@app.command()
+def show(
+    file: Annotated[
+        list[Path] | None, typer.Option(help="The policy file. Again: further files, laid over it in turn.")
+    ] = None,
+) -> None:
+    """Prints what the files make together, each line with the file and line that it is from; secrets are hidden.
+
+    Exits with 1 when the result has errors (`kt policy lint` says which), 2 when a file cannot be read.
+    """
+    from keeptrusts.core.rulebook.effective import effective_lines
+
+    files = file or [POLICY_FILE]
+    compiled = compiled_files(files)
+    for line in effective_lines(compiled):
+        print(line)
+    if compiled.document is None:
+        print("\n".join(problem_line(str(files[0]), problem) for problem in compiled.problems))
+    raise typer.Exit(0 if compiled.rulebook is not None else 1)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The file as it was.")],
+    new: Annotated[Path, typer.Argument(help="The file as it is to be.")],
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
+) -> None:
+    """Says what another policy file means for calls: which things come and go, and which settings change. No key is shown.
+
+    Exits with 0 when both mean the same, 1 when they differ, 2 when one cannot be read or has errors.
+    """
+    from keeptrusts.core.rulebook.compare import changes
+
+    found = changes(_sound_rulebook(old), _sound_rulebook(new))
+    if form == "json":
+        print(json.dumps({"changes": [change_json(change) for change in found]}, indent=2))
+    else:
+        print("\n".join(change_line(change) for change in found) or "no difference")
+    raise typer.Exit(1 if found else 0)
+
+
+def _sound_rulebook(file: Path) -> "Rulebook":
+    compiled = compiled_files([file])
+    if compiled.rulebook is None:
+        lines = [problem_line(str(file), problem) for problem in compiled.problems if problem.severity == "error"]
+        raise Failure("\n".join([f"{file} has errors", *lines]), CANNOT_ASK)
+    return compiled.rulebook
 
 
 @app.command()
