@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keeptrusts.api.resources.tokens import IssuedToken, Token, TokenPage
+from keeptrusts.api.resources.token_shapes import IssuedToken, Token, TokenPage
 from keeptrusts.control.context import Control
 from keeptrusts.core.identity.gateway_key import has_valid_checksum
 from tests.api.asgi import Caller

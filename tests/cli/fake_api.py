@@ -133,7 +133,14 @@ class FakeApi:
         if found := re.fullmatch(r"/v1/tokens/(\w+)", path):
             if found[1] not in {token["id"] for token in self.tokens}:
                 raise says_no(404, "token_not_found", f"There is no token {found[1]}.")
-            raise Answer(204, None)
+            if method == "DELETE":
+                raise Answer(204, None)
+            token = next(token for token in self.tokens if token["id"] == found[1])
+            token.update(body or {})
+            return token
+        if found := re.fullmatch(r"/v1/tokens/(\w+)/rotate", path):
+            until = "2027-01-01T00:00:00Z" if body else None
+            raise Answer(200, {"id": found[1], "name": "one", "token": "kt_gk_new", "old_secret_until": until})
         if (method, path) not in routes:
             raise says_no(404, "route_not_found", "There is nothing at this address.")
         return routes[(method, path)](query, body)
@@ -204,7 +211,7 @@ def running(api: FakeApi) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - the names that http.server looks for
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_one  # noqa: N815 - the names that http.server looks for
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

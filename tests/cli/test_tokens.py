@@ -41,6 +41,81 @@ def test_create_sends_what_was_said_and_nothing_else(kt: Kt, at: FakeApi) -> Non
     assert at.asked[-1][3] == {"token_type": "gateway", "name": "bare"}
 
 
+def test_create_sends_what_clients_may_add_and_from_where(kt: Kt, at: FakeApi) -> None:
+    ran = kt(
+        *("tokens", "create", "--name", "n", "--allow", "feature=ranking, answers", "--allow", "cost-center=*"),
+        *("--allow-ip", "10.0.0.0/8", "--allow-ip", "::1", "--on-exhausted", "suspend", "--cost-center", "42"),
+        *("--consumer-group", "search", "--user", "svc"),
+    )
+    assert ran.code == 0
+    assert at.asked[0][3] == {
+        "token_type": "gateway",
+        "name": "n",
+        "consumer_group": "search",
+        "attribution": {"user": "svc", "cost_center": "42"},
+        "allowed_dimensions": {"feature": ["ranking", "answers"], "cost_center": ["*"]},
+        "allowed_ips": ["10.0.0.0/8", "::1"],
+        "on_exhausted": "suspend",
+    }
+
+
+@pytest.mark.parametrize("option", ["feature", "feature=", "=a", "feature=a,,b", ""])
+def test_what_allows_nothing_is_told_so(kt: Kt, at: FakeApi, option: str) -> None:
+    ran = kt("tokens", "create", "--name", "n", "--allow", option)
+    assert ran.code == 2
+    assert "--allow" in ran.err
+    assert at.asked == []
+
+
+def test_show_tells_all_that_says_something(kt: Kt, at: FakeApi) -> None:
+    kt(
+        "tokens",
+        "create",
+        "--name",
+        "one",
+        "--team-id",
+        "t",
+        "--feature",
+        "f",
+        "--allow",
+        "user=*",
+        "--allow-ip",
+        "::1",
+    )
+    at.tokens[0] |= {"status": "suspended", "suspended_reason": "budget_exhausted"}
+    assert kt("tokens", "show", "tok_1").out.splitlines() == [
+        "Id: tok_1",
+        "Name: one",
+        "Status: suspended (budget)",
+        "Bound to: team=t, feature=f",
+        "Clients may name: user=*",
+        "Models: all",
+        "Addresses: ::1",
+        "Hint: kt_gk_...last",
+        "Expires: never",
+        "Last used: never",
+    ]
+    assert "suspended (budget)" in kt("tokens", "list").out
+    assert json.loads(kt("tokens", "show", "tok_1", "--format", "json").out)["id"] == "tok_1"
+
+
+def test_rotate_shows_the_new_secret_and_how_long_the_old_one_works(kt: Kt, at: FakeApi) -> None:
+    ran = kt("tokens", "rotate", "tok_1", "--overlap", "2h")
+    assert ran.out.splitlines()[0] == "Key: kt_gk_new"
+    assert "Old secret until: 2027-01-01T00:00:00Z" in ran.out
+    assert at.asked[-1][1:] == ("/v1/tokens/tok_1/rotate", {}, {"overlap_seconds": 7200})
+    assert "Old secret" not in kt("tokens", "rotate", "tok_1").out
+    assert at.asked[-1][3] == {}
+    assert "--overlap" in kt("tokens", "rotate", "tok_1", "--overlap", "soon").err
+
+
+def test_suspend_and_resume(kt: Kt, at: FakeApi) -> None:
+    kt("tokens", "create", "--name", "one")
+    assert kt("tokens", "suspend", "tok_1").out == "tok_1 is suspended\n"
+    assert kt("tokens", "resume", "tok_1").out == "tok_1 is active\n"
+    assert [asked[3] for asked in at.asked[1:]] == [{"status": "suspended"}, {"status": "active"}]
+
+
 def test_an_expiry_is_sent_as_an_instant(kt: Kt, at: FakeApi) -> None:
     before = datetime.now(UTC)
     kt("tokens", "create", "--name", "ci", "--expires-in", "7d")

@@ -71,7 +71,7 @@ END = b"0\r\n\r\n"
 
 
 class Told:
-    """One call as its client sees it. ``gone`` makes every further send fail, as some servers do."""
+    """One call as its client sees it; a header without a value is left out. ``gone`` makes every further send fail, as some servers do."""
 
     def __init__(self, house: "House", body: bytes, headers: dict[str, str]) -> None:
         self._house = house
@@ -82,7 +82,8 @@ class Told:
         self.gone = False
         self.recorded_at_end: bool | None = None
         names = {"x-consumer-group": KEY, "content-length": str(len(body)), **headers}
-        self._scope = {"headers": [(name.encode(), value.encode()) for name, value in names.items()]}
+        self._scope = {"headers": [(name.encode(), value.encode()) for name, value in names.items() if value]}
+        self._scope |= {"client": (house.peer, 4711)}
         self._scope |= {"http_version": "1.1", "method": "POST", "path": "/v1/chat/completions"}
         self.request_id = headers.get("x-request-id", "")
         client = Client.of_asgi(self._scope, self._receive, self._send)
@@ -118,7 +119,9 @@ class Told:
 
 
 class House:
-    """The node and all that is around it."""
+    """The node and all that is around it. ``peer`` is where calls come from."""
+
+    peer = "127.0.0.1"
 
     def __init__(self, loop: HandLoop, data_dir: Path, rules: Rulebook = RULES, budget: int = 10**9) -> None:
         self.loop = loop

@@ -178,8 +178,8 @@ BUGS = (
         (
             (
                 "gateway/relay.py",
-                "    await node.journal.written()\n    await client.end(last)",
-                "    await client.end(last)",
+                "    await node.journal.written()\n    if not passage.cut:\n        await client.end(last)",
+                "    if not passage.cut:\n        await client.end(last)",
             ),
         ),
     ),

@@ -24,6 +24,7 @@ from keeptrusts.api.resources import (
     wallet_shapes,
     wallets,
 )
+from keeptrusts.api.resources.token_shapes import IssuedToken, Token, TokenPage
 
 
 class Route(Struct, frozen=True):
@@ -41,11 +42,12 @@ class Route(Struct, frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", health.healthz, "open", health.Health),
     Route("GET", "/readyz", health.readyz, "open", health.Health),
-    Route("POST", "/v1/tokens", tokens.create, "operate", tokens.IssuedToken, 201),
-    Route("GET", "/v1/tokens", tokens.list_tokens, "operate", tokens.TokenPage),
-    Route("GET", "/v1/tokens/{token_id}", tokens.get, "operate", tokens.Token),
-    Route("PATCH", "/v1/tokens/{token_id}", tokens.patch, "operate", tokens.Token),
-    Route("DELETE", "/v1/tokens/{token_id}", tokens.delete, "operate", tokens.Token),
+    Route("POST", "/v1/tokens", tokens.create, "operate", IssuedToken, 201),
+    Route("GET", "/v1/tokens", tokens.list_tokens, "operate", TokenPage),
+    Route("GET", "/v1/tokens/{token_id}", tokens.get, "operate", Token),
+    Route("PATCH", "/v1/tokens/{token_id}", tokens.patch, "operate", Token),
+    Route("POST", "/v1/tokens/{token_id}/rotate", tokens.rotate, "operate", IssuedToken),
+    Route("DELETE", "/v1/tokens/{token_id}", tokens.delete, "operate", Token),
     Route("GET", "/v1/wallets", wallets.list_wallets, "operate", wallet_shapes.WalletPage),
     Route("POST", "/v1/wallets/allocate", wallets.allocate, "operate", wallet_shapes.BalanceShape),
     Route("POST", "/v1/wallets/credit", wallets.credit, "operate", wallet_shapes.BalanceShape),

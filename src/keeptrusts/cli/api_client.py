@@ -53,6 +53,9 @@ class Api:
     def put(self, path: str, body: Mapping[str, object]) -> Any:
         return self._ask("PUT", path, None, body)
 
+    def patch(self, path: str, body: Mapping[str, object]) -> Any:
+        return self._ask("PATCH", path, None, body)
+
     def delete(self, path: str) -> Any:
         """The decoded answer, None for an empty one (204)."""
         return self._ask("DELETE", path, None, None)

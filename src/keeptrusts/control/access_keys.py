@@ -13,9 +13,9 @@ async def actor_of_access_key(control: Control, key: str) -> Actor | None:
     """Who the key stands for; None when it is unknown, suspended, revoked or expired. Notes that it was used."""
     if not has_valid_checksum(key):
         return None
-    async with control.store.read() as books:
-        row = await books.tokens.by_digest(key_digest(control.pepper, key))
     now_ms = control.tools.now_ms()
+    async with control.store.read() as books:
+        row = await books.tokens.by_digest(key_digest(control.pepper, key), now_ms)
     if row is None or row.token_type != "access" or row.status not in USABLE:
         return None
     if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:

@@ -28,9 +28,9 @@ Draw = Callable[[int], bytes]
 
 
 class Actor(Struct, frozen=True):
-    """Who asks: the admin token, an access key (``tok_...``) or a gateway node, by id."""
+    """Who asks: the admin token, an access key (``tok_...``) or a gateway node, by id; or the control plane by itself."""
 
-    kind: Literal["admin", "access_key", "node"]
+    kind: Literal["admin", "access_key", "node", "system"]
     actor_id: str
 
 

@@ -58,7 +58,8 @@ def call_row(event: Event, node_id: str, journal_seq: int, period_key: str | Non
         event.stream,
         event.http_status,
         period_key,
-        None,
+        # The ledger's rows have had their columns since before there were cost centers, and are hashed by them.
+        None if who.cost_center is None else encode({"cost_center": who.cost_center}).decode(),
     )
 
 

@@ -28,6 +28,7 @@ from keeptrusts.core.ledger.records import Attempt, Close, Event
 from keeptrusts.core.ledger.standing import PeriodKey, leading, strictest
 from keeptrusts.core.ledger.wallet import Wallet, WalletPeriod, further_scopes
 from keeptrusts.core.metering.event_row import EventRow
+from keeptrusts.core.refusal import Reason
 from keeptrusts.store.contracts import Ledger
 
 SHORT_MS = 10_000
@@ -74,6 +75,7 @@ class Posting:
         self._tombstones: list[LeaseBook] = []
         self._freed: set[PeriodKey] = set()
         self._key_use: dict[str, int] = {}
+        self._short_keys: dict[str, int] = {}
         self._statement = Statement(terms.node_id, self._now_ns)
 
     async def load(self, records: Sequence[Placed]) -> None:
@@ -197,6 +199,8 @@ class Posting:
         event = call.event
         if event.key_id is not None and event.at_ns > self._key_use.get(event.key_id, -1):
             self._key_use[event.key_id] = event.at_ns
+        if event.reason == Reason.INSUFFICIENT_BALANCE and event.key_id is not None:
+            self._short_keys[event.key_id] = self._now_ns
         if call.unheld:
             outside = self._outside_of(event)
             for line in outside.lines:
@@ -220,6 +224,8 @@ class Posting:
         await ledger.entries.add_all(self._statement.entries)
         if self._key_use:
             await ledger.key_use.mark_used(self._key_use)
+        if self._short_keys:
+            await ledger.key_use.mark_short(self._short_keys)
         await self._tell_who_waits(sorted({key.wallet_id for key in self._freed}))
 
     async def _look_at(self, keys: Iterable[PeriodKey]) -> None:

@@ -3,12 +3,13 @@
 import msgspec
 
 from keeptrusts.clock import instant_at_ms
+from keeptrusts.core.identity.additions import ADDABLE
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.identity.gateway_key import KeyRecord, resolve_model_list
 from keeptrusts.store.tokens import TokenRow
 
-BOUND = ("application", "feature", "environment", "project", "customer", "department", "user")
-"""Dimensions beside the team that a key may be bound to."""
+BOUND = ADDABLE
+"""Dimensions beside the team that a key may be bound to: those that it may let its clients name."""
 
 
 def allowed_models(row: TokenRow) -> list[str] | None:
@@ -19,6 +20,16 @@ def allowed_models(row: TokenRow) -> list[str] | None:
 def bound_dimensions(row: TokenRow) -> dict[str, str]:
     """The dimensions that every call of the key carries, without the team."""
     return msgspec.json.decode(row.attribution, type=dict[str, str])
+
+
+def allowed_dimensions(row: TokenRow) -> dict[str, tuple[str, ...]]:
+    """What clients may add, and the values that they may use; ``*``: any."""
+    return msgspec.json.decode(row.allowed_dimensions, type=dict[str, tuple[str, ...]])
+
+
+def allowed_ips(row: TokenRow) -> tuple[str, ...]:
+    """The networks that calls may come from; empty: any."""
+    return msgspec.json.decode(row.allowed_ips, type=tuple[str, ...])
 
 
 def key_record(row: TokenRow) -> KeyRecord:
@@ -33,4 +44,9 @@ def key_record(row: TokenRow) -> KeyRecord:
         consumer_group=row.consumer_group,
         attribution=Attribution(team=row.team_id, **bound_dimensions(row)),
         expires_at=None if row.expires_at_ms is None else instant_at_ms(row.expires_at_ms),
+        allowed_dimensions=allowed_dimensions(row),
+        allowed_ips=allowed_ips(row),
+        old_digest=row.old_digest,
+        old_until=None if row.old_until_ms is None else instant_at_ms(row.old_until_ms),
+        suspended_reason=row.suspended_reason,
     )

@@ -10,14 +10,16 @@ from msgspec import Struct
 from keeptrusts.clock import unix_ms
 from keeptrusts.control.audit import note
 from keeptrusts.control.context import Actor, Control
-from keeptrusts.control.denial import conflict, not_found
+from keeptrusts.control.denial import conflict, invalid, not_found
 from keeptrusts.control.directory import must_be_known
+from keeptrusts.control.token_shapes import allowed_dimensions, bound_dimensions
 from keeptrusts.core.identity.gateway_key import (
     ACCESS_PREFIX,
     GATEWAY_PREFIX,
     SECRET_BYTES,
     TRANSITIONS,
     KeyStatus,
+    SuspendedReason,
     hint,
     issue_key,
     key_digest,
@@ -28,6 +30,14 @@ from keeptrusts.store.tokens import TokenRow
 PREFIXES: Mapping[str, str] = {"gateway": GATEWAY_PREFIX, "access": ACCESS_PREFIX}
 BEFORE_ALL = "tok_~"
 """Sorts after every token id."""
+
+OF_CALLS = frozenset(
+    {
+        *("rate_limit", "allowed_models", "consumer_group", "team_id"),
+        *("allowed_dimensions", "allowed_ips", "on_exhausted"),
+    }
+)
+"""Fields that say something about calls: an access key makes none."""
 
 AskedStatus = Literal["active", "suspended", "revoked"]
 
@@ -60,6 +70,9 @@ class Wish(Struct, frozen=True):
     consumer_group: str | None
     attribution: dict[str, str]
     expires_at: datetime | None
+    allowed_dimensions: dict[str, list[str]] = {}
+    allowed_ips: list[str] = []
+    on_exhausted: str = "refuse"
 
 
 async def create(control: Control, actor: Actor, wish: Wish) -> tuple[TokenRow, str]:
@@ -88,6 +101,9 @@ async def create(control: Control, actor: Actor, wish: Wish) -> tuple[TokenRow, 
         created_at_ms=tools.now_ms(),
         expires_at_ms=None if wish.expires_at is None else unix_ms(wish.expires_at),
         last_used_at_ms=None,
+        allowed_dimensions=json_text(wish.allowed_dimensions),
+        allowed_ips=json_text(wish.allowed_ips),
+        on_exhausted=wish.on_exhausted,
     )
     async with control.store.write() as books:
         if wish.team_id is not None:
@@ -116,34 +132,48 @@ async def page(
 async def change(
     control: Control, actor: Actor, token_id: str, fields: Mapping[str, Any], status: AskedStatus | None
 ) -> TokenRow:
-    """Changes fields of a token (columns by name) and its state. Gateways act on it within a second."""
+    """Changes fields of a token (columns by name) and its state. Gateways act on it within a second.
+
+    A key that its budget has suspended and a person suspends too stays so, whatever money comes.
+    """
     async with control.store.write() as books:
-        row = await _found(books, token_id)
-        if row.status == "revoked":
-            raise conflict(f"{token_id} is revoked: that is for good, issue a new token", "token_revoked")
+        row = await changeable(books, token_id)
+        if row.token_type == "access" and (foreign := fields.keys() & OF_CALLS):
+            raise invalid(f"{', '.join(sorted(foreign))}: is for gateway keys; {token_id} is an access key")
         after = msgspec.structs.replace(row, **fields)
+        if both := bound_dimensions(after).keys() & allowed_dimensions(after).keys():
+            names = ", ".join(sorted(both))
+            raise invalid(f"allowed_dimensions: the key is bound to its {names}: no client can add that")
         if status is not None:
-            after = msgspec.structs.replace(after, status=_next_status(row, status))
-        await _write(control, books, actor, "token.update", row, after)
+            reason: SuspendedReason | None = "manual" if status == "suspended" else None
+            after = msgspec.structs.replace(
+                after, status=_next_status(row, status), suspended_reason=reason, left_nanos=None
+            )
+        await write(control, books, actor, "token.update", row, after)
         return after
 
 
 async def revoke(control: Control, actor: Actor, token_id: str) -> TokenRow:
     """Ends a token for good; doing so again changes nothing."""
     async with control.store.write() as books:
-        row = await _found(books, token_id)
-        after = msgspec.structs.replace(row, status="revoked")
-        await _write(control, books, actor, "token.revoke", row, after)
+        row = await _kept(books, token_id)
+        after = msgspec.structs.replace(row, status="revoked", suspended_reason=None, left_nanos=None)
+        await write(control, books, actor, "token.revoke", row, after)
         return after
 
 
+def resumed_status(row: TokenRow) -> KeyStatus:
+    """The state of a suspended token that goes on: one that was never used is where it was."""
+    return "active" if row.last_used_at_ms is not None else "provisioned"
+
+
 def _next_status(row: TokenRow, asked: AskedStatus) -> KeyStatus:
-    """The state that ``asked`` leads to: a key that was never used resumes as ``provisioned``."""
+    """The state that ``asked`` leads to."""
     if asked == row.status:
         return row.status
     following: KeyStatus = asked
     if asked == "active":
-        following = "active" if row.last_used_at_ms is not None else "provisioned"
+        following = resumed_status(row)
     if following not in TRANSITIONS[row.status] or (asked == "active" and row.status != "suspended"):
         raise conflict(
             f"{row.token_id} is {row.status}: it can't become {asked}"
@@ -154,7 +184,8 @@ def _next_status(row: TokenRow, asked: AskedStatus) -> KeyStatus:
     return following
 
 
-async def _write(control: Control, books: Books, actor: Actor, action: str, before: TokenRow, after: TokenRow) -> None:
+async def write(control: Control, books: Books, actor: Actor, action: str, before: TokenRow, after: TokenRow) -> None:
+    """Writes what changed, tells gateways of it, and leaves a line in the audit trail; where nothing changed, none of it."""
     if after == before:
         return
     await books.tokens.update(after)
@@ -177,6 +208,21 @@ async def _tell_gateways(books: Books, row: TokenRow) -> None:
         await books.changes.add("key", row.token_id)
 
 
+async def changeable(books: Books, token_id: str) -> TokenRow:
+    """The token, kept from other writers. Raises Denial when there is none, and when it is revoked."""
+    row = await _kept(books, token_id)
+    if row.status == "revoked":
+        raise conflict(f"{token_id} is revoked: that is for good, issue a new token", "token_revoked")
+    return row
+
+
+async def _kept(books: Books, token_id: str) -> TokenRow:
+    row = await books.tokens.kept(token_id)
+    if row is None:
+        raise not_found(f"there is no token {token_id!r}", "token_not_found")
+    return row
+
+
 async def _found(books: Books, token_id: str) -> TokenRow:
     row = await books.tokens.find(token_id)
     if row is None:
@@ -186,7 +232,7 @@ async def _found(books: Books, token_id: str) -> TokenRow:
 
 def _shown(row: TokenRow) -> dict[str, Any]:
     shown = msgspec.structs.asdict(row)
-    del shown["digest"]
+    del shown["digest"], shown["old_digest"]
     return shown
 
 

@@ -17,9 +17,13 @@ class Reason(StrEnum):
     KEY_REVOKED = "key_revoked"
     KEY_SUSPENDED = "key_suspended"
     KEY_EXPIRED = "key_expired"
+    AMBIGUOUS_KEY = "ambiguous_key"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    BUDGET_EXHAUSTED = "budget_exhausted"
     ATTRIBUTION_REQUIRED = "attribution_required"
     ADMIN_ONLY = "admin_only"
     CONFIG_REJECTED = "config_rejected"
+    ATTRIBUTION_NOT_ALLOWED = "attribution_not_allowed"
     # what
     INVALID_JSON = "invalid_json"
     INVALID_REQUEST = "invalid_request"

@@ -126,8 +126,12 @@ class Attempt:
 
     def forward(self, request: TextRequest, edition: Edition, lines: bytes, journal: Journal, now: float) -> None:
         """Notes the reserve in the journal, then sends the request, with these header lines of the client's; ``answer`` is on
-        its way. Raises Refused(INVALID_REQUEST) for what the provider can't do: then nothing is noted."""
+        its way. Raises Refused for what the provider can't do, and for a key that was revoked or suspended while the call
+        waited: then nothing is noted."""
         call, hop = self._call, self._hop
+        ended = call.caller.standing.refusal
+        if ended is not None:
+            raise ended.again()
         call.provider, call.model = hop.target.provider, hop.model
         body = self.wire.body(request, hop.model, self._sent_limit, hop.longest_answer)
         journal.append(

@@ -1,11 +1,15 @@
 """Who calls: every credential that this gateway accepts, in memory, found by its keyed hash."""
 
-import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
+import msgspec
+
+from keeptrusts.core.identity.additions import Additions, additions_of
 from keeptrusts.core.identity.attribution import Attribution
-from keeptrusts.core.identity.gateway_key import GATEWAY_PREFIX, GROUP_PREFIX, KeyRecord, has_valid_checksum
+from keeptrusts.core.identity.gateway_key import KeyRecord
+from keeptrusts.core.identity.networks import Networks, networks
 from keeptrusts.core.limits.meter import Meter
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.rulebook.rulebook import ConsumerGroup, Rulebook
@@ -13,34 +17,59 @@ from keeptrusts.gateway.scopes import Meters, Scopes
 
 DIGEST_BYTES = 16
 
+MAX_DERIVED = 10_000
+"""Callers with an addition of their clients' that are remembered: values that clients make up must not fill the memory."""
+
 _STATUS_REFUSALS = {
     "revoked": Refused(Reason.KEY_REVOKED, "This key was revoked: ask your platform team for a new one."),
     "suspended": Refused(Reason.KEY_SUSPENDED, "This key is suspended: ask your platform team to resume it."),
 }
+_EXHAUSTED = Refused(
+    Reason.BUDGET_EXHAUSTED,
+    "This key is suspended: its budget is used up. It goes on by itself when there is money again.",
+    {"suspended_reason": "budget_exhausted"},
+)
+_ROTATED = Refused(Reason.KEY_EXPIRED, "This key was rotated, and its old secret has ended: use the new one.")
 _EXPIRED = Refused(Reason.KEY_EXPIRED, "This key has expired: ask your platform team for a new one.")
-_MISSING = Refused(
-    Reason.MISSING_KEY,
-    "No key was sent: use `Authorization: Bearer kt_gk_...`, or `X-Consumer-Group: kt_cg_...` with a group's key.",
-)
-_UNKNOWN = Refused(Reason.INVALID_KEY, "This key is not known here. Check that it was copied whole.")
-_MALFORMED = Refused(
-    Reason.INVALID_KEY, "This is not a Keeptrusts key, or a part of it is missing: it has a wrong checksum."
-)
+
+
+class Standing:
+    """How an issued key stands now, for calls that began before: it outlives the key's records, of which a call keeps the one
+    that it found. ``refusal``: no further request may reach a provider. ``revoked``: nor an answer the client."""
+
+    __slots__ = ("refusal", "revoked")
+
+    def __init__(self) -> None:
+        self.refusal: Refused | None = None
+        self.revoked: Refused | None = None
+
+
+_GOOD = Standing()
 
 
 class Caller:
-    """One credential's rights, resolved: what a call needs of them without another look-up."""
+    """One credential's rights, resolved: what a call needs of them without another look-up.
+
+    ``additions`` is what its clients may add to the attribution, ``places`` the networks that they may call from (one
+    of each); None: nothing, and anywhere. ``ended`` is what it is told after ``expires_at``.
+    ``added_user`` is the user that a client has named.
+    """
 
     __slots__ = (
+        "added_user",
+        "additions",
         "allowed_models",
         "attribution",
         "display",
+        "ended",
         "expires_at",
         "group",
         "key_id",
         "meters",
+        "places",
         "refusal",
         "scope_id",
+        "standing",
     )
 
     def __init__(
@@ -53,6 +82,9 @@ class Caller:
         meters: tuple[Meter, ...],
         refusal: Refused | None = None,
         expires_at: float | None = None,
+        additions: Additions | None = None,
+        places: tuple[Networks, ...] | None = None,
+        standing: Standing = _GOOD,
     ) -> None:
         self.key_id = key_id
         self.group = group
@@ -63,6 +95,18 @@ class Caller:
         self.refusal = refusal
         self.expires_at = expires_at
         self.scope_id = key_id or group or ""
+        self.ended = _EXPIRED
+        self.added_user: str | None = None
+        self.additions = additions
+        self.places = places
+        self.standing = standing
+
+    def but(self, **changes: object) -> "Caller":
+        """Another caller that differs in these."""
+        other: Caller = object.__new__(Caller)
+        for name in Caller.__slots__:
+            setattr(other, name, changes.get(name, getattr(self, name)))
+        return other
 
     def may_use(self, model: str) -> bool:
         """Whether every list that binds this caller holds the model."""
@@ -82,14 +126,21 @@ class Callers:
         groups: Iterable[ConsumerGroup],
         file_allowlist: frozenset[str] | None,
         scopes: Scopes,
+        before: "Callers | None" = None,
+        proxies: Networks = (),
     ) -> None:
-        """``scopes`` knows which limits hold for whom."""
+        """``scopes`` knows which limits hold for whom; ``before`` is the index that this one replaces; ``proxies`` are believed
+        when they say where a call came from."""
+        self.proxies = proxies
         self._pepper = pepper
+        self._standings: dict[str, Standing] = {} if before is None else before._standings
+        self._derived: OrderedDict[tuple[Caller, Attribution], Caller] = OrderedDict()
         self._everywhere = () if file_allowlist is None else (file_allowlist,)
         self.scopes = scopes
         self._groups: Mapping[str, ConsumerGroup] = {group.name: group for group in groups}
         self._by_digest: dict[bytes, Caller] = {}
         self._records: dict[str, KeyRecord] = {}
+        self._digests_of_key: dict[str, tuple[bytes, ...]] = {}
         for group in self._groups.values():
             if group.api_key is not None:
                 self._by_digest[self.digest(group.api_key.encode())] = self._of_group(group)
@@ -108,12 +159,38 @@ class Callers:
 
     def put(self, record: KeyRecord) -> None:
         """Adds or replaces an issued key."""
-        digest = bytes.fromhex(record.digest)
-        old = self._records.get(record.key_id)
-        if old is not None and old.digest != record.digest:
-            self._by_digest.pop(bytes.fromhex(old.digest), None)
+        for digest in self._digests_of_key.get(record.key_id, ()):
+            self._by_digest.pop(digest, None)
+        self._derived.clear()
         self._records[record.key_id] = record
-        self._by_digest[digest] = self._of_key(record)
+        caller = self._of_key(record)
+        found = {bytes.fromhex(record.digest): caller}
+        if record.old_digest is not None and record.old_until is not None:
+            until = record.old_until.timestamp()
+            if caller.expires_at is None or until < caller.expires_at:
+                found[bytes.fromhex(record.old_digest)] = caller.but(expires_at=until, ended=_ROTATED)
+            else:
+                found[bytes.fromhex(record.old_digest)] = caller
+        self._digests_of_key[record.key_id] = tuple(found)
+        self._by_digest.update(found)
+
+    def with_attribution(self, caller: Caller, attribution: Attribution) -> Caller:
+        """The caller as one of its clients that has named more of its attribution: the same one for the same names."""
+        key = (caller, attribution)
+        derived = self._derived.get(key)
+        if derived is not None:
+            self._derived.move_to_end(key)
+            return derived
+        if len(self._derived) >= MAX_DERIVED:
+            self._derived.popitem(last=False)
+        added_user = attribution.user if caller.attribution.user is None else None
+        listed = () if added_user is None else self.scopes.of_listed_user(added_user)
+        derived = self._derived[key] = caller.but(
+            attribution=attribution,
+            meters=caller.meters + listed,
+            added_user=None if listed else added_user,
+        )
+        return derived
 
     @property
     def records(self) -> Mapping[str, KeyRecord]:
@@ -122,10 +199,10 @@ class Callers:
 
     def under(self, rulebook: Rulebook, meters: Meters) -> "Callers":
         """The callers of another rulebook, without the issued keys yet."""
-        return callers_of(self._pepper, rulebook, meters)
+        return callers_of(self._pepper, rulebook, meters, self)
 
     def _of_group(self, group: ConsumerGroup) -> Caller:
-        attribution = Attribution(**{"team": group.wallet_team_id or group.name, **group.attribution})
+        attribution = _of_the_group(group)
         return Caller(
             key_id=None,
             group=group.name,
@@ -135,21 +212,31 @@ class Callers:
             meters=self.scopes.of_group_key(group)
             + self.scopes.of_group(group)
             + self.scopes.of_others(attribution.team, attribution.user),
+            additions=additions_of(attribution, group.allowed_dimensions),
+            places=_places(group.allowed_ips),
         )
 
     def _of_key(self, record: KeyRecord) -> Caller:
         group = self._groups.get(record.consumer_group or "")
         attribution = record.attribution
-        if attribution.team is None and group is not None:
-            attribution = Attribution(
-                **{name: getattr(attribution, name) for name in Attribution.__struct_fields__ if name != "team"},
-                team=group.wallet_team_id or group.name,
-            )
+        wishes = [record.allowed_dimensions]
+        if group is not None:
+            bound = msgspec.structs.asdict(attribution).items()
+            attribution = msgspec.structs.replace(_of_the_group(group), **{n: v for n, v in bound if v is not None})
+            wishes.append(group.allowed_dimensions)
         meters = self.scopes.of_key(record.key_id, record.rate_limit, in_group=group is not None)
         if group is not None:
             meters += self.scopes.of_group(group)
         meters += self.scopes.of_others(attribution.team, attribution.user)
         own = None if record.allowed_models is None else frozenset(record.allowed_models)
+        refusal = _STATUS_REFUSALS.get(record.status)
+        standing = self._standings.setdefault(record.key_id, Standing())
+        standing.revoked = refusal if record.status == "revoked" else None
+        if record.status == "suspended" and record.suspended_reason == "budget_exhausted":
+            # A call that holds its money already may go on: it was there before the budget was used up.
+            refusal, standing.refusal = _EXHAUSTED, None
+        else:
+            standing.refusal = refusal
         return Caller(
             key_id=record.key_id,
             group=record.consumer_group,
@@ -157,17 +244,23 @@ class Callers:
             display=record.consumer_group or team_name(attribution.team, self._groups.values()),
             allowed_models=self._lists(own) + (() if group is None else self._lists(group.allowed_models)),
             meters=meters,
-            refusal=_STATUS_REFUSALS.get(record.status),
+            refusal=refusal,
             expires_at=None if record.expires_at is None else record.expires_at.timestamp(),
+            additions=additions_of(attribution, *wishes),
+            places=_places(record.allowed_ips, () if group is None else group.allowed_ips),
+            standing=standing,
         )
 
     def _lists(self, allowed: frozenset[str] | None) -> tuple[frozenset[str], ...]:
         return self._everywhere if allowed is None or "*" in allowed else (*self._everywhere, allowed)
 
 
-def callers_of(pepper: bytes, rulebook: Rulebook, meters: Meters) -> Callers:
-    """The callers of a rulebook, before any issued key is known; ``meters`` know what was used before."""
-    return Callers(pepper, rulebook.groups, rulebook.model_allowlist, Scopes(rulebook.limits, meters))
+def callers_of(pepper: bytes, rulebook: Rulebook, meters: Meters, before: Callers | None = None) -> Callers:
+    """The callers of a rulebook, before any issued key is known; ``meters`` know what was used before, ``before`` is the index
+    that this one replaces."""
+    scopes = Scopes(rulebook.limits, meters)
+    proxies = networks(rulebook.trusted_proxies)
+    return Callers(pepper, rulebook.groups, rulebook.model_allowlist, scopes, before, proxies)
 
 
 def team_name(team_id: str | None, groups: Iterable[ConsumerGroup] = ()) -> str:
@@ -178,30 +271,10 @@ def team_name(team_id: str | None, groups: Iterable[ConsumerGroup] = ()) -> str:
     return names[0] if len(names) == 1 else team_id.removeprefix("team_")
 
 
-def identify(callers: Callers, headers: Mapping[bytes, bytes]) -> tuple[Caller, Refused | None]:
-    """The caller that the credential in the headers stands for, and why it may not call now, if so.
-
-    Raises Refused for a credential that nobody here has; no message repeats it.
-    """
-    key = headers.get(b"x-consumer-group")
-    if key is None:
-        key = headers.get(b"authorization")
-        if key is not None:
-            key = key[7:].strip() if key[:7].lower() == b"bearer " else b""
-        else:
-            key = headers.get(b"x-api-key")
-            if key is None:
-                raise _MISSING.again()
-    caller = callers.find(key)
-    if caller is None:
-        raise _unknown(key)
-    if caller.expires_at is not None and caller.expires_at <= time.time():
-        return caller, _EXPIRED
-    return caller, caller.refusal
+def _of_the_group(group: ConsumerGroup) -> Attribution:
+    return Attribution(**{"team": group.wallet_team_id or group.name, **group.attribution})
 
 
-def _unknown(key: bytes) -> Refused:
-    text = key.decode("latin-1")
-    if text.startswith((GATEWAY_PREFIX, GROUP_PREFIX)) and has_valid_checksum(text):
-        return _UNKNOWN.again()
-    return _MALFORMED.again() if text.startswith(GATEWAY_PREFIX) else _UNKNOWN.again()
+def _places(*lists: tuple[str, ...]) -> tuple[Networks, ...] | None:
+    """A key's list and its group's: both hold."""
+    return tuple(networks(each) for each in lists if each) or None

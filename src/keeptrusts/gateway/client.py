@@ -53,7 +53,7 @@ class Client:
         cycle = getattr(send, "__self__", None)
         fast = type(cycle) is RequestResponseCycle and scope["http_version"] == "1.1" and scope["method"] != "HEAD"
         peer = scope.get("client") or ("",)
-        return cls(dict(scope["headers"]), cycle if fast else None, receive, send, peer[0])
+        return cls(_joined(scope["headers"]), cycle if fast else None, receive, send, peer[0])
 
     @property
     def peer(self) -> str:
@@ -186,6 +186,13 @@ class Client:
             cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
             self._over(cycle)
 
+    async def cut(self, data: bytes) -> None:
+        """Ends a chunked answer early, with these bytes. The connection takes no other request: what reads the provider's
+        answer to its end may still have to break it off."""
+        if self._cycle is not None:
+            self._cycle.keep_alive = False
+        await self.end(data)
+
     @staticmethod
     async def _drain(cycle: Any) -> None:
         try:
@@ -216,6 +223,18 @@ class Client:
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
+
+
+def _joined(pairs: Any) -> dict[bytes, bytes]:
+    """The headers by name. A repeated one is the list of its values (RFC 9110, 5.3): nobody's word is passed over, and a key
+    that is sent twice is no key."""
+    pairs = list(pairs)
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        headers.clear()
+        for name, value in pairs:
+            headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 def _split(lines: bytes) -> list[tuple[bytes, bytes]]:

@@ -153,7 +153,9 @@ class Edition:
         scopes = self.callers.scopes
         if not scopes.made_up:
             return lane.gate
-        return scopes.gate_of(lane.gate, caller.scope_id, caller.attribution.user is not None, client)
+        added_user = caller.added_user
+        has_user = added_user is None and caller.attribution.user is not None
+        return scopes.gate_of(lane.gate, caller.scope_id, has_user, client, added_user)
 
     def plan(self, caller: Caller, model: str, targets: tuple[Target, ...] | None = None) -> Plan:
         """Where this caller's calls to the model can go, and where not. ``targets`` None: the usable ones."""

@@ -11,9 +11,10 @@ from keeptrusts.core.dialects.anthropic import write_count
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.admin import ADMIN_ENDPOINTS, Admin
 from keeptrusts.gateway.attempt import counted_input
-from keeptrusts.gateway.caller import identify
+from keeptrusts.gateway.attributing import attribute
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import DOORS, anthropic_body
+from keeptrusts.gateway.identify import identify
 from keeptrusts.gateway.life_of_a_call import serve
 from keeptrusts.gateway.limiting import admit
 from keeptrusts.gateway.node import Node
@@ -29,7 +30,7 @@ async def list_models(node: Node, client: Client) -> None:
     """``GET /v1/models``: the models that this key may use, in OpenAI's shape."""
     try:
         edition = node.edition()
-        caller, refusal = identify(edition.callers, client.headers)
+        caller, refusal = identify(edition.callers, client)
     except Refused as refused:
         await client.refuse(node.count_unknown(refused, client))
         return
@@ -47,13 +48,15 @@ async def count_tokens(node: Node, client: Client) -> None:
     client.refusal = anthropic_body
     try:
         edition = node.edition()
-        caller, refusal = identify(edition.callers, client.headers)
+        caller, refusal = identify(edition.callers, client)
         if refusal is not None:
             raise refusal.again()
         bound = edition.rulebook.max_body_bytes
         refuse_unreadable(client.headers, bound)
         body = client.complete_body()
         request = parse_messages(await read_body(client, bound) if body is None else body, counting=True)
+        if caller.additions is not None:
+            caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
         gate = edition.gate(edition.lane(caller, request.model), caller, client)
         admit(gate, request, 0, node.now_s()).leave(0, node.now_s())
     except Refused as refused:

@@ -15,13 +15,14 @@ from keeptrusts.core.policies.judge import Judge
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.attempt import Attempt
+from keeptrusts.gateway.attributing import attribute
 from keeptrusts.gateway.call import Call
-from keeptrusts.gateway.caller import identify
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.flights import ClientGone
+from keeptrusts.gateway.identify import identify
 from keeptrusts.gateway.itinerary import Itinerary
 from keeptrusts.gateway.journal import JournalFailed
 from keeptrusts.gateway.limiting import admit
@@ -47,7 +48,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
     try:
         edition = node.edition()
         node.backlog.refuse_if_full(started)
-        caller, refusal = identify(edition.callers, client.headers)
+        caller, refusal = identify(edition.callers, client)
     except Refused as refused:
         await client.refuse(node.count_unknown(refused, client))
         return
@@ -66,6 +67,8 @@ async def serve(node: Node, client: Client, door: Door) -> None:
             raise too_large(rulebook.max_body_bytes)
         request = door.parse(body)
         call.asked_model, call.stream = request.model, request.stream
+        if caller.additions is not None:
+            caller = call.caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
         lane = edition.lane(caller, request.model)
         if edition.judge is not None:
             _judge(call, edition.judge, request, body)

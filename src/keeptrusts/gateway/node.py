@@ -234,7 +234,7 @@ class Node:
         await self._keep_current(link)
 
     def _use(self, snapshot: Snapshot, pepper: bytes) -> None:
-        callers = callers_of(pepper, self._rulebook, self.meters)
+        callers = callers_of(pepper, self._rulebook, self.meters, self._edition.callers if self._edition else None)
         for record in snapshot.keys:
             callers.put(record)
         self._seen_seq = snapshot.seq

@@ -1,16 +1,29 @@
 """A stream's way from the provider's bytes to the client's, and what is kept of it."""
 
+from collections.abc import Callable
+
 from keeptrusts.core.providers.wire import Stream
+from keeptrusts.core.refusal import Refused
+from keeptrusts.gateway.caller import Standing
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.exchange import UpstreamFailed
 
 
 class Passage:
-    """Reads a stream for a client. ``room_bytes`` is how much of it is kept at most; below 0: nothing is."""
+    """Reads a stream for a client. ``room_bytes`` is how much of it is kept at most; below 0: nothing is.
 
-    __slots__ = ("_client", "_kept", "_reader", "_room")
+    When the key is revoked, by its ``standing``, the client is ``cut`` off with the event that ``broken`` makes; the stream is
+    read on to its end, for only that says what it cost.
+    """
 
-    def __init__(self, client: Client, reader: Stream, room_bytes: int) -> None:
+    __slots__ = ("_broken_event", "_client", "_kept", "_reader", "_room", "_standing", "cut")
+
+    def __init__(
+        self, client: Client, reader: Stream, room_bytes: int, standing: Standing, broken: Callable[[Refused], bytes]
+    ) -> None:
+        self.cut = False
+        self._standing = standing
+        self._broken_event = broken
         self._client = client
         self._reader = reader
         self._room = room_bytes
@@ -21,7 +34,7 @@ class Passage:
 
         Raises UpstreamFailed for what ends a stream before its time.
         """
-        if not self._client.takes_at_once:
+        if self._standing.revoked is not None or not self._client.takes_at_once:
             return False
         out = self._read(data)
         if out:
@@ -33,7 +46,11 @@ class Passage:
     async def more(self, data: bytes) -> None:
         """Passes bytes on, and waits for a client that is slow. Raises UpstreamFailed as ``at_once`` does."""
         out = self._read(data)
-        if out:
+        revoked = self._standing.revoked
+        if revoked is not None and not self.cut:
+            self.cut = True
+            await self._client.cut(b"\n\n" + self._broken_event(revoked))
+        if out and not self.cut:
             await self._client.more(out)
         if self._reader.broken is not None:
             raise self._broken()
@@ -42,10 +59,11 @@ class Passage:
         """The provider said all: passes on a last event that lacks only its end."""
         if out := self._reader.finish():
             self.keep(out)
-            await self._client.more(out)
+            if not self.cut:
+                await self._client.more(out)
 
     def keep(self, out: bytes) -> None:
-        """Keeps what the client got."""
+        """Keeps what the client got, or would have got."""
         self._room -= len(out)
         if self._room >= 0:
             self._kept.append(out)

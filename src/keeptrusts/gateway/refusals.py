@@ -14,9 +14,13 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.KEY_REVOKED: (403, "permission_error"),
     Reason.KEY_SUSPENDED: (403, "permission_error"),
     Reason.KEY_EXPIRED: (403, "permission_error"),
+    Reason.AMBIGUOUS_KEY: (401, "authentication_error"),
+    Reason.IP_NOT_ALLOWED: (403, "permission_error"),
+    Reason.BUDGET_EXHAUSTED: (402, "budget_exceeded"),
     Reason.ATTRIBUTION_REQUIRED: (403, "permission_error"),
     Reason.ADMIN_ONLY: (403, "permission_error"),
     Reason.CONFIG_REJECTED: (422, "invalid_request_error"),
+    Reason.ATTRIBUTION_NOT_ALLOWED: (403, "permission_error"),
     Reason.INVALID_JSON: (400, "invalid_request_error"),
     Reason.INVALID_REQUEST: (400, "invalid_request_error"),
     Reason.BODY_TOO_LARGE: (413, "invalid_request_error"),
@@ -48,6 +52,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
 FINAL = frozenset(
     {
         Reason.INSUFFICIENT_BALANCE,
+        Reason.BUDGET_EXHAUSTED,
         Reason.WALLET_STOPPED,
         Reason.COST_DENIED,
         Reason.UNPRICED_MODEL,
@@ -59,6 +64,7 @@ FINAL = frozenset(
 BLOCKED = frozenset(
     {
         Reason.INSUFFICIENT_BALANCE,
+        Reason.BUDGET_EXHAUSTED,
         Reason.WALLET_STOPPED,
         Reason.COST_DENIED,
         Reason.UNPRICED_MODEL,

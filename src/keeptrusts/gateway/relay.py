@@ -85,7 +85,8 @@ async def relay_stream(
     await client.begin(lines if share is None else lines + share.line)
     call.first_byte_ns = time_ns()
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
-    passage = Passage(client, reader, -1 if share is None else share.room_bytes)
+    room_bytes = -1 if share is None else share.room_bytes
+    passage = Passage(client, reader, room_bytes, call.caller.standing, door.broken)
     failure: UpstreamFailed | None = None
     try:
         while data:
@@ -97,6 +98,8 @@ async def relay_stream(
         answer.abandon()
         failure = broken
     last = _settle_stream(node, call, door, request, attempt, reader, failure)
+    if passage.cut:
+        call.status, call.reason = "interrupted", Reason.KEY_REVOKED.value
     if share is not None and reader.done:
         # Before the end stands a comment, which says what this call cost.
         passage.keep(last.partition(b"\n\n")[2])
@@ -106,7 +109,8 @@ async def relay_stream(
         attempt.took(now, first_byte_at)
     node.journal.append(encode_record(call.event(now)))
     await node.journal.written()
-    await client.end(last)
+    if not passage.cut:
+        await client.end(last)
 
 
 def _settle_stream(

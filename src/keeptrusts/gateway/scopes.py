@@ -16,7 +16,7 @@ from keeptrusts.gateway.limiting import NO_GATE, refusal
 
 MAX_GATES = 10_000
 NAME_MAX_BYTES = 256
-UNKNOWN = frozenset({Reason.MISSING_KEY, Reason.INVALID_KEY})
+UNKNOWN = frozenset({Reason.MISSING_KEY, Reason.INVALID_KEY, Reason.AMBIGUOUS_KEY})
 
 
 class Meters:
@@ -87,6 +87,10 @@ class Scopes:
             meters += self._of(f"user {user}", self._rules.users.of(user))
         return meters + self._of("all calls", self._rules.everybody)
 
+    def of_listed_user(self, user: str) -> tuple[Meter, ...]:
+        """The meter of a user whom the file gives limits by name; others are counted within their key only."""
+        return self._of(f"user {user}", self._rules.users.of(user)) if user in self._rules.users.named else ()
+
     def gate(self, meters: tuple[Meter, ...], model: str | None) -> Gate:
         """The gate of a caller's calls to this model. None: one that nobody lists, of which clients can make any number up;
         they are counted together."""
@@ -99,12 +103,13 @@ class Scopes:
         found = self._of(f"target {target_id}", self._rules.targets.of(target_id))
         return self._meters.gate(found, self._rules.shown)
 
-    def gate_of(self, gate: Gate, scope_id: str, has_user: bool, client: Client) -> Gate:
-        """The gate of one call of that ``gate``, and of the user and the address that it comes from."""
+    def gate_of(self, gate: Gate, scope_id: str, has_user: bool, client: Client, added_user: str | None = None) -> Gate:
+        """The gate of one call of that ``gate``, and of the user and the address that it comes from. ``has_user``: its key is
+        bound to one, who is counted already; ``added_user``: the call's attribution names one."""
         rules = self._rules
         user = address = None
         if rules.users and not has_user:
-            user = f"user {self._named_user(client)!r} of {scope_id}"
+            user = f"user {added_user or self._named_user(client)!r} of {scope_id}"
         if rules.addresses:
             address = f"address {client_address(client, rules.trusted_proxies)}"
         if user is None and address is None:

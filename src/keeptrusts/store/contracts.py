@@ -294,6 +294,9 @@ class KeyUse(Protocol):
 
     async def mark_used(self, at_ns_by_key: dict[str, int]) -> None: ...
 
+    async def mark_short(self, at_ns_by_key: dict[str, int]) -> None:
+        """Calls of these keys were refused for want of money: of keys that are to be suspended then, that is remembered."""
+
 
 class Ledger(Protocol):
     """The nouns of money inside one transaction."""

@@ -38,6 +38,13 @@ class SqlGroups:
             for name, team_id, limits, node_id, registered_at_ms in rows
         ]
 
+    async def team_of(self, name: str) -> str | None:
+        """The team that pays for the group's calls."""
+        rows = await self._sql.fetch(
+            "SELECT team_id FROM consumer_group WHERE org_id = $1 AND name = $2", self._org, name
+        )
+        return rows[0][0] if rows else None
+
     async def put_all(self, node_id: str, groups: tuple[RegisteredGroup, ...]) -> None:
         """The groups of a node's registration; each replaces what was known under its name."""
         await self._sql.executemany(

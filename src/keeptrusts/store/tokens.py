@@ -5,14 +5,18 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from keeptrusts.clock import NANOS_PER_MS
-from keeptrusts.core.identity.gateway_key import KeyStatus
+from keeptrusts.core.identity.gateway_key import KeyStatus, SuspendedReason
 from keeptrusts.store.contracts import DEFAULT_ORG, Connection
 
 IDS_CHUNK = 500
 
 
 class TokenRow(Struct, frozen=True):
-    """A token as stored, in the order of the columns. ``attribution`` and ``allowed_models`` are JSON texts."""
+    """A token as stored, in the order of the columns. ``attribution`` and the ``allowed_`` ones are JSON texts.
+
+    ``old_digest`` is the secret before the last rotation. ``left_nanos`` is what the tightest budget had left when the key was
+    suspended for want of money.
+    """
 
     token_id: str
     token_type: str
@@ -31,12 +35,22 @@ class TokenRow(Struct, frozen=True):
     created_at_ms: int
     expires_at_ms: int | None
     last_used_at_ms: int | None
+    allowed_dimensions: str = "{}"
+    allowed_ips: str = "[]"
+    old_digest: str | None = None
+    old_until_ms: int | None = None
+    rotated_at_ms: int | None = None
+    on_exhausted: str = "refuse"
+    suspended_reason: SuspendedReason | None = None
+    left_nanos: int | None = None
 
 
 COLUMNS = (
     "token_id, token_type, digest, hint, name, description, status, class, role, rate_limit, allowed_models, "
-    "consumer_group, attribution, team_id, created_at_ms, expires_at_ms, last_used_at_ms"
+    "consumer_group, attribution, team_id, created_at_ms, expires_at_ms, last_used_at_ms, "
+    "allowed_dimensions, allowed_ips, old_digest, old_until_ms, rotated_at_ms, on_exhausted, suspended_reason, left_nanos"
 )
+FIXED = frozenset({"token_id", "token_type", "created_at_ms", "last_used_at_ms"})
 SELECT = f"SELECT {COLUMNS} FROM token"
 
 
@@ -52,10 +66,44 @@ class SqlTokens:
         rows = await self._sql.fetch(f"{SELECT} WHERE org_id = $1 AND token_id = $2", self._org, token_id)
         return TokenRow(*rows[0]) if rows else None
 
-    async def by_digest(self, digest: str) -> TokenRow | None:
-        """The token whose keyed hash this is."""
-        rows = await self._sql.fetch(f"{SELECT} WHERE org_id = $1 AND digest = $2", self._org, digest)
+    async def kept(self, token_id: str) -> TokenRow | None:
+        """The token of this id, kept from other writers: whoever changes it begins here."""
+        rows = await self._sql.fetch(
+            f"{SELECT} WHERE org_id = $1 AND token_id = $2{self._sql.for_update}", self._org, token_id
+        )
         return TokenRow(*rows[0]) if rows else None
+
+    async def by_digest(self, digest: str, now_ms: int) -> TokenRow | None:
+        """The token whose keyed hash this is, or was until a rotation whose overlap has not ended."""
+        rows = await self._sql.fetch(
+            f"{SELECT} WHERE org_id = $1 AND (digest = $2 OR (old_digest = $2 AND old_until_ms > $3))",
+            self._org,
+            digest,
+            now_ms,
+        )
+        return TokenRow(*rows[0]) if rows else None
+
+    async def short(self, limit: int) -> list[str]:
+        """The keys that are to be suspended when their budget is used up, and of which a call was refused for want of money."""
+        rows = await self._sql.fetch(
+            """
+            SELECT token_id FROM token WHERE org_id = $1 AND short_at_ms > 0 AND status IN ('provisioned', 'active')
+            ORDER BY token_id LIMIT $2""",
+            self._org,
+            limit,
+        )
+        return [row[0] for row in rows]
+
+    async def exhausted(self, after_id: str, limit: int) -> list[TokenRow]:
+        """The keys that their budget has suspended, by id."""
+        rows = await self._sql.fetch(
+            f"{SELECT} WHERE org_id = $1 AND suspended_reason = 'budget_exhausted' AND token_id > $2 "
+            "ORDER BY token_id LIMIT $3",
+            self._org,
+            after_id,
+            limit,
+        )
+        return [TokenRow(*row) for row in rows]
 
     async def of_type(self, token_type: str) -> list[TokenRow]:
         """Every token of a type, oldest first."""
@@ -112,7 +160,7 @@ class SqlTokens:
 
     async def add(self, row: TokenRow) -> None:
         """A new token."""
-        places = ", ".join(f"${place}" for place in range(2, 19))
+        places = ", ".join(f"${place}" for place in range(2, 2 + len(TokenRow.__struct_fields__)))
         await self._sql.execute(
             f"INSERT INTO token (org_id, {COLUMNS}) VALUES ($1, {places})",
             self._org,
@@ -120,23 +168,15 @@ class SqlTokens:
         )
 
     async def update(self, row: TokenRow) -> None:
-        """Writes what may change; the type, the digest and the times of making and use stay."""
+        """Writes what may change: all but the type and the times of making and use."""
+        fields = [name for name in TokenRow.__struct_fields__ if name not in FIXED]
+        names = ["class" if name == "key_class" else name for name in fields]
+        places = ", ".join(f"{name} = ${place}" for place, name in enumerate(names, 3))
         await self._sql.execute(
-            """
-            UPDATE token SET name = $3, description = $4, status = $5, rate_limit = $6, allowed_models = $7,
-                consumer_group = $8, attribution = $9, team_id = $10, expires_at_ms = $11
-            WHERE org_id = $1 AND token_id = $2""",
+            f"UPDATE token SET {places} WHERE org_id = $1 AND token_id = $2",
             self._org,
             row.token_id,
-            row.name,
-            row.description,
-            row.status,
-            row.rate_limit,
-            row.allowed_models,
-            row.consumer_group,
-            row.attribution,
-            row.team_id,
-            row.expires_at_ms,
+            *(getattr(row, name) for name in fields),
         )
 
     async def mark_used(self, at_ns_by_key: dict[str, int]) -> None:
@@ -146,4 +186,17 @@ class SqlTokens:
             UPDATE token SET status = CASE WHEN status = 'provisioned' THEN 'active' ELSE status END, last_used_at_ms = $3
             WHERE org_id = $1 AND token_id = $2 AND COALESCE(last_used_at_ms, -1) < $3""",
             [(self._org, token_id, at_ns // NANOS_PER_MS) for token_id, at_ns in sorted(at_ns_by_key.items())],
+        )
+
+    async def mark_short(self, at_ns_by_key: dict[str, int]) -> None:
+        """See contracts.KeyUse."""
+        await self._sql.executemany(
+            "UPDATE token SET short_at_ms = $3 WHERE org_id = $1 AND token_id = $2 AND on_exhausted = 'suspend'",
+            [(self._org, token_id, at_ns // NANOS_PER_MS) for token_id, at_ns in sorted(at_ns_by_key.items())],
+        )
+
+    async def forget_short(self, token_id: str) -> None:
+        """The last refusal for want of money was looked into."""
+        await self._sql.execute(
+            "UPDATE token SET short_at_ms = 0 WHERE org_id = $1 AND token_id = $2", self._org, token_id
         )

@@ -9,6 +9,7 @@ from keeptrusts.control.context import Control
 from keeptrusts.control.prices import turn
 from keeptrusts.store.contracts import StoreAway
 from keeptrusts.workers.checkpoints import keep_checkpoints, last_checkpoint
+from keeptrusts.workers.key_keeper import keep_keys
 from keeptrusts.workers.ledger_checker import watch_ledger
 from keeptrusts.workers.seed_prices import seed_prices
 
@@ -24,7 +25,8 @@ async def running_workers(control: Control) -> AsyncIterator[None]:
     if seeded:
         log.info("Price catalogue: %d versions added.", seeded)
     loop = asyncio.get_running_loop()
-    jobs = [loop.create_task(job) for job in (_turn_prices(control), keep_checkpoints(control), watch_ledger(control))]
+    work = (_turn_prices(control), keep_checkpoints(control), watch_ledger(control), keep_keys(control))
+    jobs = [loop.create_task(job) for job in work]
     try:
         yield
     finally:

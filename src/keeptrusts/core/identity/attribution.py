@@ -10,6 +10,8 @@ DIMENSIONS = (
     "project",
     "customer",
     "department",
+    "user",
+    "cost_center",
 )
 """Dimensions that ``attribution.required`` may name, in the order in which errors list them."""
 
@@ -25,6 +27,7 @@ class Attribution(Struct, frozen=True, array_like=True, gc=False):
     customer: str | None = None
     department: str | None = None
     user: str | None = None
+    cost_center: str | None = None
 
     def missing(self, required: tuple[str, ...]) -> list[str]:
         """The required dimensions that have no value, in the order of ``DIMENSIONS``."""

@@ -10,6 +10,9 @@ from msgspec import Struct
 
 from keeptrusts.core.identity.attribution import Attribution
 
+SuspendedReason = Literal["manual", "budget_exhausted"]
+"""Who suspended a key: a person, or the budget that it has used up. Only the latter ends by itself."""
+
 KeyStatus = Literal["provisioned", "active", "suspended", "revoked"]
 """Stored states; ``expired`` is seen from ``expires_at`` and never stored."""
 
@@ -69,7 +72,9 @@ def _base62(number: int, width: int) -> str:
 class KeyRecord(Struct, frozen=True):
     """What a node knows of an issued key. ``digest`` is the keyed hash in hex; ``rate_limit`` is calls per minute.
 
-    ``allowed_models`` None means every model. ``key_id`` (``tok_...``) is what events carry.
+    ``allowed_models`` None means every model. ``key_id`` (``tok_...``) is what events carry. ``allowed_dimensions`` is what
+    clients may add to the attribution (``core/identity/additions.py``), ``allowed_ips`` where they may call from; empty:
+    from anywhere. ``old_digest`` is the secret before the last rotation, of use until ``old_until``.
     """
 
     key_id: str
@@ -81,6 +86,11 @@ class KeyRecord(Struct, frozen=True):
     consumer_group: str | None
     attribution: Attribution
     expires_at: datetime | None
+    allowed_dimensions: Mapping[str, tuple[str, ...]] = {}
+    allowed_ips: tuple[str, ...] = ()
+    old_digest: str | None = None
+    old_until: datetime | None = None
+    suspended_reason: SuspendedReason | None = None
 
 
 def resolve_model_list(models: list[str] | None) -> tuple[str, ...] | None:

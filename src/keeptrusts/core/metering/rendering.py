@@ -79,6 +79,7 @@ CALL_FIELDS: Mapping[str, Field] = {
     "project": lambda row, names: row.project,
     "customer": lambda row, names: row.customer,
     "department": lambda row, names: row.department,
+    "cost_center": lambda row, names: None if row.details is None else msgspec.json.decode(row.details)["cost_center"],
     "provider": lambda row, names: row.provider,
     "model": lambda row, names: row.model,
     "asked_model": lambda row, names: row.asked_model,

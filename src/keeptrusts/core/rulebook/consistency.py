@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import get_args
 
+from keeptrusts.core.identity.additions import ADDABLE
 from keeptrusts.core.policies.registry import KINDS
 from keeptrusts.core.rulebook.cache_checks import cache_settings_fit
 from keeptrusts.core.rulebook.later import INSTEAD, comes_later
@@ -186,6 +187,17 @@ def dimensions_are_distinct(survey: Survey) -> None:
     _unique(survey, "dimension", survey.items("attribution", "required"))
 
 
+def additions_are_not_bound(survey: Survey) -> None:
+    """What a group binds is no client's to say."""
+    for group in survey.items("consumer_groups"):
+        for name in ADDABLE:
+            path = survey.first_given((*group, "allowed_dimensions"), name)
+            bound = survey.first_given((*group, "attribution"), name)
+            if path is not None and bound is not None:
+                message = f"{quoted(name)} is bound by the group at {survey.at(bound)}: no client can add it"
+                survey.error("contradiction", path, message, "keep one of the two")
+
+
 RULES: tuple[Callable[[Survey], None], ...] = (
     names_are_unique,
     some_target_serves,
@@ -199,6 +211,7 @@ RULES: tuple[Callable[[Survey], None], ...] = (
     limits_fit,
     cache_settings_fit,
     *ROUTING_RULES,
+    additions_are_not_bound,
 )
 
 

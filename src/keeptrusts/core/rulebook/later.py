@@ -13,7 +13,7 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
     "providers.targets[]": frozenset({"escalation_routing"}),
     "providers.targets[].secret_key_ref": frozenset({"store"}),
     "consumer_groups[]": frozenset({"capture", "policies", "providers"}),
-    "consumer_groups[].attribution": frozenset({"cost_center", "organization", "user"}),
+    "consumer_groups[].attribution": frozenset({"organization"}),
     "cache": frozenset({"similarity_threshold", "threshold"}),
     "policies[]": frozenset({"fail_mode", "shadow"}),
 }  # fmt: skip

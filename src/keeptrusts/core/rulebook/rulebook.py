@@ -22,7 +22,8 @@ CacheScope = Literal["key", "team", "organization"]
 
 
 class ConsumerGroup(Struct, frozen=True):
-    """A group of callers. ``api_key`` is what they send; ``allowed_models`` None means every model."""
+    """A group of callers. ``api_key`` is what they send; ``allowed_models`` None means every model. ``allowed_dimensions`` is
+    what clients may add to the attribution, ``allowed_ips`` where they may call from; empty: from anywhere."""
 
     name: str
     api_key: str | None = None
@@ -30,6 +31,8 @@ class ConsumerGroup(Struct, frozen=True):
     limits: LimitSet = UNLIMITED
     allowed_models: frozenset[str] | None = None
     attribution: Mapping[str, str] = {}
+    allowed_dimensions: Mapping[str, tuple[str, ...]] = {}
+    allowed_ips: tuple[str, ...] = ()
 
 
 class SpendControl(Struct, frozen=True):
@@ -118,6 +121,7 @@ class Rulebook(Struct, frozen=True):
     api: ApiLink | None = None
     model_allowlist: frozenset[str] | None = None
     attribution_required: tuple[str, ...] = ("team",)
+    trusted_proxies: tuple[str, ...] = ()
     default_output_tokens: int = 1_000
     unknown_model_output_tokens: int = 4_096
     unpriced_ceiling: Price | None = None

@@ -49,6 +49,7 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         api=ApiLink(file.api.url, file.api.token_env) if file.api else None,
         model_allowlist=_models(file.allowed_models),
         attribution_required=tuple(file.attribution.required),
+        trusted_proxies=tuple(file.gateway.trusted_proxies),
         default_output_tokens=file.gateway.default_output_tokens,
         unpriced_ceiling=_ceiling(file.cost_tracking.unpriced_ceiling),
         reserve_wait_ms=file.gateway.reserve_wait_ms,
@@ -138,6 +139,8 @@ def _group(group: groups.ConsumerGroup, defaults: limits.Limits) -> ConsumerGrou
         limits=limit_set(group.rate_limits, defaults),
         allowed_models=_models(group.allowed_models),
         attribution=group.attribution.model_dump(exclude_none=True),
+        allowed_dimensions={name: tuple(values) for name, values in group.allowed_dimensions if values is not None},
+        allowed_ips=tuple(group.allowed_ips),
     )
 
 

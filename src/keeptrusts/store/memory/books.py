@@ -162,3 +162,6 @@ class MemoryKeyUse:
         """See contracts.KeyUse."""
         for key_id, at_ns in at_ns_by_key.items():
             self._state.used_at_ns[key_id] = max(at_ns, self._state.used_at_ns.get(key_id, 0))
+
+    async def mark_short(self, at_ns_by_key: dict[str, int]) -> None:
+        """See contracts.KeyUse. Nobody is suspended here: there are no keys."""

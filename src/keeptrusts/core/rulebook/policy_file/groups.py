@@ -3,20 +3,10 @@
 from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.identity import AllowedDimensions, BoundAttribution, Networks
 from keeptrusts.core.rulebook.policy_file.limits import Limits
 from keeptrusts.core.rulebook.policy_file.routing import Strategy
 from keeptrusts.core.rulebook.policy_file.values import Count, KeyText, Models, Name, Weight
-
-
-class BoundAttribution(Entry):
-    """Dimensions that every call of the group carries in its event."""
-
-    application: Name | None = None
-    feature: Name | None = None
-    environment: Name | None = None
-    project: Name | None = None
-    customer: Name | None = None
-    department: Name | None = None
 
 
 class ConsumerGroup(Entry):
@@ -35,6 +25,12 @@ class ConsumerGroup(Entry):
     )
     attribution: BoundAttribution = Field(
         default=BoundAttribution(), examples=["{application: search, environment: production}"]
+    )
+    allowed_dimensions: AllowedDimensions = Field(
+        default=AllowedDimensions(), examples=["{feature: [autocomplete, ranking], user: '*'}"]
+    )
+    allowed_ips: Networks = Field(
+        default=[], description="Where calls may come from; anywhere, if left out.", examples=["[10.0.0.0/8]"]
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.identity import Networks
 from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Name, WebAddress
 from keeptrusts.core.rulebook.policy_file.watching import Admin
 
@@ -23,9 +24,19 @@ class Api(Entry):
 class RequiredAttribution(Entry):
     """The dimensions without which no call is served."""
 
-    required: list[Literal["team", "application", "feature", "environment", "project", "customer", "department"]] = (
-        Field(default=["team"], examples=["[team, application]"])
-    )
+    required: list[
+        Literal[
+            "team",
+            "application",
+            "feature",
+            "environment",
+            "project",
+            "customer",
+            "department",
+            "user",
+            "cost_center",
+        ]
+    ] = Field(default=["team"], examples=["[team, application]"])
 
 
 class Policy(Entry):
@@ -61,6 +72,11 @@ class Gateway(Entry):
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1_024, le=1024**3, examples=[16777216])
     default_output_tokens: int = Field(
         default=1_000, ge=1, le=10_000_000, description="Taken for a call that asks for no max_tokens.", examples=[1000]
+    )
+    trusted_proxies: Networks = Field(
+        default=[],
+        description="Load balancers whose X-Forwarded-For is believed; without them the connection's other end is the caller.",
+        examples=["[10.0.0.0/8]"],
     )
     max_stale_s: int = Field(
         default=300,

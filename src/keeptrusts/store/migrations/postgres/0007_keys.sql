@@ -1,0 +1,15 @@
+-- What clients may add to a key's attribution, and where they may call from: JSON texts.
+ALTER TABLE token ADD COLUMN allowed_dimensions TEXT COLLATE "C" NOT NULL DEFAULT '{}';
+ALTER TABLE token ADD COLUMN allowed_ips TEXT COLLATE "C" NOT NULL DEFAULT '[]';
+-- The secret before the last rotation, and how long it is still of use.
+ALTER TABLE token ADD COLUMN old_digest TEXT COLLATE "C";
+ALTER TABLE token ADD COLUMN old_until_ms BIGINT;
+ALTER TABLE token ADD COLUMN rotated_at_ms BIGINT;
+CREATE INDEX token_old_digest ON token (org_id, old_digest);
+-- What happens to a key whose budget is used up; who suspended it; when a call of it was last refused for want of money, 0 once
+-- that was looked into; and how much its tightest budget had left when it was suspended.
+ALTER TABLE token ADD COLUMN on_exhausted TEXT COLLATE "C" NOT NULL DEFAULT 'refuse';
+ALTER TABLE token ADD COLUMN suspended_reason TEXT COLLATE "C";
+ALTER TABLE token ADD COLUMN left_nanos BIGINT;
+ALTER TABLE token ADD COLUMN short_at_ms BIGINT NOT NULL DEFAULT 0;
+UPDATE token SET suspended_reason = 'manual' WHERE status = 'suspended';
