@@ -1,20 +1,22 @@
-"""Writes the generated pages of docs/reference from the code; ``--check`` says which are stale, and which links are dead."""
+"""Writes what is generated from the code: pages of docs/reference, the dashboard. ``--check`` says which are stale, and which
+links are dead."""
 
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from writers import api, cli, errors, events, links, policy_file
+from writers import api, cli, dashboard, errors, events, links, policy_file
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 
-PAGES: Mapping[str, Callable[[], str]] = {
-    "api.md": api.page,
-    "cli.md": cli.page,
-    "errors.md": errors.page,
-    "events.md": events.page,
-    "policy-file.md": policy_file.page,
+PAGES: Mapping[Path, Callable[[], str]] = {
+    REFERENCE / "api.md": api.page,
+    REFERENCE / "cli.md": cli.page,
+    REFERENCE / "errors.md": errors.page,
+    REFERENCE / "events.md": events.page,
+    REFERENCE / "policy-file.md": policy_file.page,
+    ROOT / "examples" / "grafana" / "keeptrusts.json": dashboard.page,
 }
 
 
@@ -25,14 +27,14 @@ def main(asked: list[str]) -> int:
     if asked:
         print("usage: docs/generate.py [--check]", file=sys.stderr)
         return 2
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), encoding="utf-8")
+    for file, page in PAGES.items():
+        file.write_text(page(), encoding="utf-8")
     return 0
 
 
 def _check() -> int:
-    stale = [name for name, page in PAGES.items() if not _is_current(REFERENCE / name, page())]
-    found = [f"docs/reference/{name} is not what the code says: run `make docs`" for name in stale]
+    stale = [file.relative_to(ROOT) for file, page in PAGES.items() if not _is_current(file, page())]
+    found = [f"{name} is not what the code says: run `make docs`" for name in stale]
     found += links.dead_ends(ROOT)
     for line in found:
         print(line, file=sys.stderr)

@@ -324,7 +324,7 @@ def test_a_call_that_is_broken_off_says_nothing_of_its_target(build: Build) -> N
     told = house.call()
     told.task.cancel()
     house.loop.turn()
-    assert house.node._targets.ready["openai-main"].state.in_flight == 0
+    assert house.node.targets.ready["openai-main"].state.in_flight == 0
     assert served_by(house) == "openai-main"
 
 
@@ -335,9 +335,9 @@ def test_a_target_is_never_left_busy(build: Build) -> None:
     house.call()
     waiting(house).resets()
     waiting(house).says(answer(400, b"{}"))
-    state = house.node._targets.ready["openai-main"].state
+    state = house.node.targets.ready["openai-main"].state
     assert (state.in_flight, state.begun, state.served, state.failed) == (0, 3, 1, 2)
-    assert house.node._targets.ready["openai-spare"].state.in_flight == 0
+    assert house.node.targets.ready["openai-spare"].state.in_flight == 0
 
 
 # Strategies
@@ -374,7 +374,7 @@ def test_the_least_busy_target_gets_the_call(build: Build) -> None:
     house = build(MAIN, SPARE, strategy="least-busy")
     house.call()
     slow = waiting(house)
-    first = "openai-main" if house.node._targets.ready["openai-main"].state.in_flight else "openai-spare"
+    first = "openai-main" if house.node.targets.ready["openai-main"].state.in_flight else "openai-spare"
     assert served_by(house) != first
     slow.says(reply())
 
@@ -383,7 +383,7 @@ def test_the_fastest_target_gets_the_call_once_both_are_known(build: Build) -> N
     house = build(MAIN, SPARE, strategy="lowest-latency")
     for _ in range(2):
         house.call()
-        slow = house.node._targets.ready["openai-main"].state.in_flight
+        slow = house.node.targets.ready["openai-main"].state.in_flight
         house.loop.advance(2.0 if slow else 0.5)
         waiting(house).says(reply())
     assert [served_by(house) for _ in range(3)] == ["openai-spare"] * 3

@@ -14,6 +14,7 @@ from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.call_counts import MAX_KINDS, OTHER, CallCounts
 from keeptrusts.gateway.caller import Caller
 from keeptrusts.gateway.exposition import Family, Sample, by_label, histogram_samples, text_of
+from keeptrusts.gateway.health import health_part
 from keeptrusts.gateway.metrics import metrics_part, write_metrics
 from tests.gateway.hand_loop import HandLoop
 from tests.gateway.house import BILL, COST, DONE, END, KEY, SAID, SECRET, STREAM_HEAD, House, answer, ask, chunk, reply
@@ -97,16 +98,19 @@ def test_a_refusal_is_counted_by_its_reason_whoever_made_it(house: House) -> Non
     assert figure(found, "requests_total", status="blocked", model="", provider="") == 1
 
 
-def test_a_provider_that_fails_is_seen_and_one_good_answer_ends_that(house: House) -> None:
-    for _ in range(2):
+def test_a_provider_that_fails_is_seen_until_it_rests(house: House) -> None:
+    for number in range(5):
+        assert figure(scraped(house), "target_up", target="openai-main") == 1
         house.call()
         house.wire.says(answer(500, b"{}"))
+        found = scraped(house)
+        assert figure(found, "failed_attempts_total", target="openai-main", outcome="void") == number + 1
+        assert figure(found, "target_failures_total", target="openai-main") == number + 1
     found = scraped(house)
-    assert figure(found, "failed_attempts_total", target="openai-main", outcome="void") == 2
-    assert figure(found, "target_failures_in_a_row", target="openai-main") == 2
-    house.call()
-    house.wire.says(reply())
-    assert figure(scraped(house), "target_failures_in_a_row") == 0
+    assert figure(found, "target_up", target="openai-main") == 0
+    assert figure(found, "target_attempts_total", target="openai-main") == 5
+    health = house.loop.done(health_part(house.node, b""))
+    assert (health["status"], health["providers"]) == ("degraded", {"openai-main": "unreachable"})
 
 
 def test_a_held_call_shows_in_the_lease_and_the_journal_grows(house: House) -> None:

@@ -78,7 +78,6 @@ class CallCounts:
         self.limits: dict[tuple[str, str], int] = {}
         self.policies: dict[str, int] = {}
         self.failed_attempts: dict[tuple[str, str], int] = {}
-        self.failing: dict[str, int] = {}
 
     def ended(self, call: Call, door: str) -> None:
         """A call ended: it is counted, in well under a microsecond where nothing is out of the ordinary."""
@@ -89,14 +88,7 @@ class CallCounts:
         row = self.rows.get(kind) or self._row(kind)
         row.buckets[bisect_left(_BOUNDS_NS, took_ns)] += 1
         row.total_ns += took_ns
-        if (
-            not row.plain
-            or call.stream
-            or self.failing
-            or call.policy_actions
-            or len(call.attempts) > 1
-            or call.unpriced
-        ):
+        if not row.plain or call.stream or call.policy_actions or len(call.attempts) > 1 or call.unpriced:
             self._seldom(call, row)
             if not call.attempts:
                 return
@@ -145,9 +137,6 @@ class CallCounts:
         for attempt in attempts if call.status != "ok" else attempts[:-1]:
             key = attempt.target, attempt.outcome
             self.failed_attempts[key] = self.failed_attempts.get(key, 0) + 1
-            self.failing[attempt.target] = self.failing.get(attempt.target, 0) + 1
-        if call.status == "ok":
-            self.failing.pop(attempts[-1].target, None)
 
     def refused(self, refused: Refused) -> None:
         """A call was refused, whoever made it."""

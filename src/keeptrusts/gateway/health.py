@@ -11,9 +11,6 @@ from keeptrusts.gateway.observed import fingerprint
 from keeptrusts.gateway.refusals import JSON_LINE
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
-UNREACHABLE_AFTER = 3
-"""Attempts in a row that failed, after which a target counts as unreachable."""
-
 LATE_LINK_S = 10.0
 
 _encode = msgspec.json.Encoder().encode
@@ -24,8 +21,10 @@ async def health_part(node: Node, body: bytes) -> dict[str, Any]:
     del body
     rulebook, observed, journal = node.rulebook, node.observed, node.journal
     counts = observed.counts
+    now = node.loop.time()
+    states = {name: ready.state for name, ready in node.targets.ready.items()}
     providers = {
-        target.id: "unreachable" if counts.failing.get(target.id, 0) >= UNREACHABLE_AFTER else "reachable"
+        target.id: "reachable" if target.id in states and states[target.id].admits(now) else "unreachable"
         for target in rulebook.targets
     }
     rows = counts.rows.items()

@@ -5,7 +5,7 @@ Names of teams, models, targets and providers are labels; those of keys, users a
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from keeptrusts import __version__
 from keeptrusts.core.money import NANOS_PER_USD
@@ -23,6 +23,7 @@ from keeptrusts.gateway.exposition import (
 )
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.observed import fingerprint, resident_bytes
+from keeptrusts.gateway.target_state import TargetState
 
 PREFIX = "keeptrusts_gateway_"
 
@@ -136,8 +137,15 @@ def _noes(node: Node) -> Iterator[Family]:
     failed = [Sample((("target", t), ("outcome", outcome)), n) for (t, outcome), n in counts.failed_attempts.items()]
     text = "Attempts that got no good answer, by how their hold ended"
     yield Family(f"{PREFIX}failed_attempts_total", "counter", text, tuple(failed))
-    text = "Attempts at a target that failed one after the other"
-    yield by_label(f"{PREFIX}target_failures_in_a_row", "gauge", text, "target", counts.failing)
+
+
+def _targets(node: Node) -> Iterator[Family]:
+    now = node.loop.time()
+    states = {name: ready.state for name, ready in node.targets.ready.items()}
+    usable = {name: float(state.admits(now)) for name, state in states.items()}
+    yield by_label(f"{PREFIX}target_up", "gauge", "1: calls are sent there; 0: it rests", "target", usable)
+    for name, kind, text, of in TARGET_FIGURES:
+        yield by_label(PREFIX + name, kind, text, "target", {target: of(state) for target, state in states.items()})
 
 
 def _money(node: Node) -> Iterator[Family]:
@@ -188,10 +196,17 @@ def _process(node: Node) -> Iterator[Family]:
     yield gauge(f"{PREFIX}resident_memory_bytes", "The process's memory", resident_bytes())
 
 
+TARGET_FIGURES: tuple[tuple[str, Literal["counter", "gauge"], str, Callable[[TargetState], float]], ...] = (
+    ("target_attempts_total", "counter", "Attempts that were sent", lambda state: state.begun),
+    ("target_failures_total", "counter", "Attempts that the target failed", lambda state: state.failed),
+    ("target_rate_limited_total", "counter", "Attempts that met the target's own limit", lambda state: state.limited),
+    ("target_in_flight", "gauge", "Attempts under way", lambda state: state.in_flight),
+)
 SOURCES: tuple[Callable[[Node], Iterator[Family]], ...] = (
     _calls,
     _durations,
     _noes,
+    _targets,
     _money,
     _cache,
     _journal,

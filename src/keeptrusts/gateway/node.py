@@ -87,8 +87,8 @@ class Node:
         self._stale_at = math.inf
         self._heard(self.loop.time())
         self._background = Background(self._close)
-        self._targets = TargetShelf(environment)
-        self._targets.put(rulebook)
+        self.targets = TargetShelf(environment)
+        self.targets.put(rulebook)
         self._recovery = Recovery(self._root, link_for, rulebook.journal_retention_s, self._background.keep)
         try:
             self.answers = Answers(rulebook.cache, environment)
@@ -152,7 +152,7 @@ class Node:
     def go_by(self, rulebook: Rulebook, callers: Callers | None, prices: Sequence[Price]) -> None:
         """Calls that enter from now on go by these rules; ``callers`` is their index. ``taking_rules.py`` prepares it."""
         self._rulebook = rulebook
-        self._targets.put(rulebook)
+        self.targets.put(rulebook)
         self.waiting_room.bounded(rulebook.hold_wait_s, rulebook.max_held_calls)
         self.backlog.allow(rulebook.max_journal_bytes)
         if callers is not None and (before := self._edition) is not None:
@@ -249,7 +249,7 @@ class Node:
             self._rulebook,
             book,
             callers,
-            self._targets.ready,
+            self.targets.ready,
             self._environment,
             self.treasury.purse,
             budgeted=budgeted,
@@ -376,7 +376,7 @@ class Node:
             await self.answers.close()
         finally:
             self.journal.close()
-            self._targets.close()
+            self.targets.close()
             if self._link is not None:
                 self._link.close()
 

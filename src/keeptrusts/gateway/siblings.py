@@ -35,6 +35,7 @@ class _Answer(Struct):
     part: Any = None
     refused: str | None = None
     message: str = ""
+    details: dict[str, Any] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -79,7 +80,7 @@ class Siblings:
         answers = await asyncio.gather(*(self._ask(name, question) for name in self._others))
         for answer in answers:
             if answer.refused is not None:
-                raise Refused(Reason(answer.refused), answer.message)
+                raise Refused(Reason(answer.refused), answer.message, answer.details)
         return {name: answer.part for name, answer in zip(self._others, answers, strict=True)}
 
     async def _ask(self, name: str, question: bytes) -> _Answer:
@@ -108,7 +109,7 @@ class Siblings:
                 try:
                     answer = _Answer(await self._answer(question.method, question.path, question.body))
                 except Refused as refused:
-                    answer = _Answer(None, refused.reason.value, refused.message)
+                    answer = _Answer(None, refused.reason.value, refused.message, dict(refused.details))
                 writer.write(_encode(answer))
                 await writer.drain()
         except (OSError, TimeoutError, msgspec.DecodeError) as error:

@@ -12,8 +12,9 @@ AT_START: Mapping[str, str] = {
     "api": "api",
     "durability": "gateway.durability",
     "journal_retention_s": "gateway.journal_retention_s",
+    "telemetry": "telemetry",
 }
-"""Settings that the journal, the link and the admin listener are made with, and how the policy file calls them."""
+"""Settings that the journal, the link, the admin listener and what tells of calls are made with, and how the policy file calls them."""
 
 
 class NeedsRestart(Exception):
