@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keeptrusts.core.rulebook.rulebook import CacheRules
+from keeptrusts.core.rulebook.rulebook import CacheRules, ConsumerGroup
 from keeptrusts.gateway.flights import ClientGone, Flight, Landing
 from keeptrusts.gateway.repeats import REMEMBER_S
 from tests.gateway.hand_loop import HandLoop
@@ -16,8 +16,10 @@ from tests.gateway.house import (
     COST,
     DONE,
     END,
+    GROUP,
     SAID,
     STREAM_HEAD,
+    TEAM,
     House,
     Told,
     answer,
@@ -249,3 +251,57 @@ def test_a_replayed_hit_of_the_cache_is_still_a_replay(house: House) -> None:
     assert how(house.call(idempotency_key="k")) == "replay"
     assert how(house.call(idempotency_key="k", cache_control="no-store")) == "replay"
     house.settled()
+
+
+# In other words
+
+
+def worded(text: str, **more: Any) -> bytes:
+    return ask(messages=[{"role": "user", "content": text}], **more)
+
+
+@pytest.fixture
+def near(loop: HandLoop, tmp_path: Path) -> Iterator[House]:
+    house = House(loop, tmp_path, with_rules(cache=CacheRules(enabled=True, threshold=0.8, ttl_s=100)))
+    yield house
+    house.stop()
+
+
+def test_the_same_question_in_other_words_is_given_the_same_answer(loop: HandLoop, near: House) -> None:
+    near.call(worded("What is the capital of France?"))
+    near.wire.says(reply())
+    other = near.call(worded("Please tell me, what's the capital of France"))
+    assert (other.status, how(other)) == (200, "semantic")
+    assert near.rows()[-1].reason == "semantic_hit"
+    assert (near.rows()[-1].cost_nanos, near.rows()[-1].saved_nanos) == (0, COST)
+    assert how(near.call(worded("Please tell me, what's the capital of France"))) == "hit"
+    assert how(near.call(worded("what's the capital of FRANCE", stream=True))) == "semantic"
+    assert sent(near) == 1
+    for body in (
+        worded("What is the capital of Germany?"),
+        worded("What's the capital of France", temperature=1),
+        worded("What's the capital of France", tools=[]),
+    ):
+        asked = near.call(body)
+        near.wire.says(reply())
+        assert how(asked) == "miss"
+    loop.advance(101.0)
+    near.call(worded("The capital of France is what?"))
+    assert near.call(worded("what is the capital of france!")).started == {}
+    for wire in list(near.board.wires):
+        wire.says(reply())
+    near.settled()
+
+
+def test_other_words_of_another_team_are_its_own(loop: HandLoop, tmp_path: Path) -> None:
+    other = ConsumerGroup("sales", api_key="kt_cg_another-clients-secret", wallet_team_id=TEAM + "2")
+    rules = with_rules(cache=CacheRules(enabled=True, threshold=0.5), groups=(GROUP, other), wallet_enforcement=False)
+    house = House(loop, tmp_path, rules)
+    house.call(worded("What is our margin?"))
+    house.wire.says(reply())
+    assert how(house.call(worded("what's our margin"))) == "semantic"
+    theirs = house.call(worded("what is our margin"), x_consumer_group=other.api_key or "")
+    assert sent(house) == 2
+    house.wire.says(reply())
+    assert how(theirs) == "miss"
+    house.stop()

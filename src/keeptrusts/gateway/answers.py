@@ -13,6 +13,7 @@ from keeptrusts.gateway.repeats import Repeats
 
 if TYPE_CHECKING:
     from keeptrusts.gateway.far_cache import FarCache
+    from keeptrusts.gateway.near_answers import NearAnswers
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -32,6 +33,7 @@ class Answers:
         self.repeats = Repeats()
         self.flights: dict[bytes, Flight] = {}
         self.far: FarCache | None = None
+        self.near: NearAnswers | None = None
         self._environment = environment
         self._rules = rules
         self._callers: Callers | None = None
@@ -53,6 +55,16 @@ class Answers:
             self.far.seal = Seal(callers.secret_for(SEAL_PURPOSE))
 
     def _go_by(self, rules: CacheRules) -> None:
+        if not rules.enabled or rules.threshold is None:
+            self.near = None
+        elif self.near is None:
+            try:
+                from keeptrusts.gateway.near_answers import NearAnswers
+            except ImportError:
+                raise CacheUnusable(
+                    "`cache.mode: semantic` needs numpy, which is not installed: pip install 'keeptrusts[semantic]'."
+                ) from None
+            self.near = NearAnswers()
         url = _url_of(rules, self._environment)
         if self.far is not None and self.far.url != url:
             task = asyncio.get_running_loop().create_task(self.far.close())

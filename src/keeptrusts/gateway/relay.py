@@ -186,6 +186,7 @@ async def relay_kept(node: Node, call: Call, client: Client, door: Door, found: 
         call.reason = "idempotent_replay"
     else:
         call.cache_hit, call.saved_nanos = True, kept.cost_nanos
+        call.reason = "semantic_hit" if found.how == "semantic" else None
     call.provider, call.model = kept.provider, kept.model
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()

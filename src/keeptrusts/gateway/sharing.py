@@ -11,13 +11,14 @@ from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.rulebook import CacheRules
 from keeptrusts.gateway.answers import Answers
-from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Kept, cache_key
+from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Kept, cache_key, scope_of
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.flights import Flight, Landing
 from keeptrusts.gateway.repeats import MAX_REMEMBERED_ANSWER_BYTES, Repeat, asked_digest, repeat_key
+from keeptrusts.gateway.wording import Wording
 
 
 def share_of(
@@ -33,20 +34,25 @@ def share_of(
     """What this call shares with others, or None: it is on its own. Raises Refused for a repeat that is none."""
     rules = edition.rulebook.cache
     key = repeat_id = None
+    beside = b""
     if rules.enabled and not client.wants_no_trace:
         answers.follow(rules, edition.callers)
-        key = cache_key(rules, call.caller, request, client.lines(door.passed) + _ways(lane))
+        beside = client.lines(door.passed) + _ways(lane)
+        key = cache_key(rules, call.caller, request, beside)
     given = client.headers.get(b"idempotency-key")
     if given:
         repeat_id = repeat_key(call.caller, given), asked_digest(door.name, body)
     if key is None and repeat_id is None:
         return None
-    return Share(answers, rules, call, client, request, key, repeat_id)
+    share = Share(answers, rules, call, client, request, key, repeat_id)
+    if key is not None and answers.near is not None:
+        share.wording = Wording(answers.near, scope_of(rules, call.caller).encode() + b"\0" + beside, request)
+    return share
 
 
 class Found(Struct, frozen=True):
     """An answer that is given again: ``events`` is its form as a stream, where that is asked for. ``how``: ``hit``,
-    ``coalesced`` (an equal call was under way), ``replay`` (of the same call, by its Idempotency-Key)."""
+    ``coalesced`` (an equal call was under way), ``semantic`` (to the same question in other words), ``replay`` (of the same call, by its Idempotency-Key)."""
 
     kept: Kept
     events: bytes | None
@@ -79,6 +85,7 @@ class Share:
         self._refused: Refused | None = None
         self._cached = False
         self._served = False
+        self.wording: Wording | None = None
         self.room_bytes = MAX_ENTRY_BYTES if repeat_id is None else MAX_REMEMBERED_ANSWER_BYTES
         """How much of a stream's bytes is worth collecting."""
 
@@ -126,11 +133,11 @@ class Share:
             if found is not None:
                 return found
             if self._rules.max_wait_s == 0:
-                return await self._find_far(key)
+                return await self._find_elsewhere(key)
             flight = self._answers.flights.get(key)
             if flight is None:
                 self._flight = self._answers.flights[key] = Flight()
-                return await self._find_far(key)
+                return await self._find_elsewhere(key)
             outcome = await flight.wait(self._client.gone, until)
             if isinstance(outcome, Kept):
                 return self._as_asked(outcome, "coalesced")
@@ -138,14 +145,26 @@ class Share:
                 return None
             how = "coalesced"
 
+    async def _find_elsewhere(self, key: bytes) -> Found | None:
+        found = await self._find_far(key)
+        if found is None and self.wording is not None:
+            for other in self.wording.others(self._rules.threshold or 1.0):
+                kept = self._answers.cache.get(other, asyncio.get_running_loop().time())
+                found = None if kept is None else self._take(key, kept, "semantic")
+                if found is not None:
+                    break
+        return found
+
     async def _find_far(self, key: bytes) -> Found | None:
         """In the store that gateways share, where there is one."""
         far = self._answers.far
         kept = None if far is None else await far.get(key)
-        if kept is None:
-            return None
+        return None if kept is None else self._take(key, kept, "hit")
+
+    def _take(self, key: bytes, kept: Kept, how: str) -> Found | None:
+        """An answer from elsewhere; from now on it is this question's too."""
         left_s = self._rules.ttl_s - kept.age_s(self._call.at_ns // NANOS_PER_S)
-        found = self._as_asked(kept, "hit") if left_s > 0 else None
+        found = self._as_asked(kept, how) if left_s > 0 else None
         if found is not None:
             self._answers.keep(key, kept, self._rules, left_s)
             self._cached = True
@@ -175,6 +194,8 @@ class Share:
         if is_worth_keeping(request.door, whole, request.max_tokens is not None):
             self._cached = True
             self._answers.keep(self._key, kept, rules, rules.ttl_s)
+            if self.wording is not None:
+                self.wording.answered_by(self._key)
             if self._answers.far is not None:
                 self._answers.far.put(self._key, kept, rules.ttl_s)
 

@@ -4,7 +4,11 @@ from keeptrusts.core.rulebook.survey import Survey
 
 
 def cache_settings_fit(survey: Survey) -> None:
-    """A store is named where one is used, once, and nowhere else."""
+    """A store is named where one is used, once, and nowhere else; a threshold stands where it decides something."""
+    threshold = survey.first_given(("cache",), "similarity_threshold", "threshold")
+    if threshold is not None and survey.text("cache", "mode") != "semantic":
+        message = f"`{threshold[-1]}` is for `mode: semantic`"
+        survey.error("contradiction", threshold, message, "write `mode: semantic`, or leave it out")
     backend, url = survey.text("cache", "backend"), survey.first_given(("cache",), "url")
     url_env = survey.first_given(("cache",), "url_env")
     if backend == "redis" and url is None and url_env is None:

@@ -14,7 +14,6 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
     "providers.targets[].secret_key_ref": frozenset({"store"}),
     "consumer_groups[]": frozenset({"capture", "policies", "providers"}),
     "consumer_groups[].attribution": frozenset({"organization"}),
-    "cache": frozenset({"similarity_threshold", "threshold"}),
     "policies[]": frozenset({"fail_mode", "shadow"}),
 }  # fmt: skip
 """Keys by the place where they would stand, ``[]`` for any list item."""
@@ -30,7 +29,6 @@ LATER_VALUES: Mapping[str, frozenset[str]] = {
     "policies[].action": frozenset({"escalate", "redact"}),
     "policies[].phase": frozenset({"both", "output"}),
     "cache.backend": frozenset({"filesystem", "s3"}),
-    "cache.mode": frozenset({"semantic"}),
 }  # fmt: skip
 
 INSTEAD: Mapping[str, str] = {

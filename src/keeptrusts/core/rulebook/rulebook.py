@@ -51,6 +51,7 @@ class CacheRules(Struct, frozen=True):
 
     ``max_wait_s``: how long a call waits for an equal one that is under way; 0: it does not. ``url``, or what the variable
     ``url_env`` holds, is the store that gateways share; with neither answers are kept in memory alone.
+    ``threshold``: how alike a question must be to be given another's answer; None: only equal calls are.
     """
 
     enabled: bool = False
@@ -62,6 +63,7 @@ class CacheRules(Struct, frozen=True):
     max_wait_s: float = 30.0
     url: str | None = None
     url_env: str | None = None
+    threshold: float | None = None
 
 
 class Policy(Struct, frozen=True):

@@ -161,6 +161,7 @@ def _cache(cache: caching.Cache) -> CacheRules:
         cache.single_flight_timeout_ms / 1000,
         cache.url,
         cache.url_env,
+        cache.similarity_threshold if cache.mode == "semantic" else None,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
-from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, StoreUrl
+from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Likeness, StoreUrl
 
 
 class Cache(Entry):
@@ -20,7 +20,16 @@ class Cache(Entry):
         description="In seconds.",
     )
     scope: Literal["key", "team", "organization"] = "team"
-    mode: Literal["exact"] = "exact"
+    mode: Literal["exact", "semantic"] = Field(
+        default="exact",
+        description="`semantic`: also for questions that are the same but for their wording, as far as their words show it.",
+    )
+    similarity_threshold: Likeness = Field(
+        default=0.85,
+        validation_alias=AliasChoices("similarity_threshold", "threshold"),
+        description="How alike a question's words must be, from 0 to 1, with `mode: semantic`.",
+        examples=[0.85],
+    )
     max_entries: int = Field(default=10_000, ge=1, le=10_000_000)
     max_bytes: int = Field(
         default=256 * 1024 * 1024,

@@ -139,6 +139,8 @@ Models = Annotated[list[Name], AfterValidator(_models)]
 Seconds = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(gt=0, le=86_400)]
 Fraction = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(ge=0, le=1)]
 Weight = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(ge=0, le=1_000_000)]
+Likeness = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(gt=0, le=1)]
+"""How alike two texts are: 1 is the same."""
 UsdNanos = Annotated[int, BeforeValidator(_nanos, json_schema_input_type=float | str)]
 """Written in USD, held in nano-USD."""
 PicosPerToken = Annotated[int, BeforeValidator(_picos, json_schema_input_type=float | str)]

@@ -1,0 +1,83 @@
+"""Answers to questions that were asked in other words: which kept answer, if any, a question may be given too.
+
+The answers themselves stand in the cache, under their exact keys; here are only their questions. A question is compared
+with those of its own partition alone: the same scope, door, model, settings and everything said before.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeptrusts.core.calls.likeness import DIMENSIONS, asks_the_same, content_of, features, words_of
+
+MAX_QUESTIONS_EACH = 256
+"""Questions of one partition: the oldest make room."""
+MAX_PARTITIONS = 64
+
+Vector = NDArray[np.float32]
+
+
+class Asked:
+    """A question, ready to be compared."""
+
+    __slots__ = ("content", "vector")
+
+    def __init__(self, text: str) -> None:
+        words = words_of(text)
+        self.content = content_of(words)
+        vector = np.zeros(DIMENSIONS, np.float32)
+        for place, weight in features(words).items():
+            vector[place] = weight
+        self.vector: Vector = vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+
+class _Partition:
+    __slots__ = ("contents", "keys", "next", "vectors")
+
+    def __init__(self) -> None:
+        self.vectors: Vector = np.zeros((MAX_QUESTIONS_EACH, DIMENSIONS), np.float32)
+        self.contents: list[tuple[str, ...]] = []
+        self.keys: list[bytes] = []
+        self.next = 0
+
+
+class NearAnswers:
+    """Questions by partition, the partitions that were not asked in for the longest first to go. At most 64 MiB."""
+
+    def __init__(self) -> None:
+        self._partitions: OrderedDict[bytes, _Partition] = OrderedDict()
+
+    def ask(self, text: str) -> Asked:
+        """A question, ready to be compared."""
+        return Asked(text)
+
+    def find(self, partition: bytes, asked: Asked, threshold: float) -> Iterator[bytes]:
+        """The keys of answers to what is the same question in other words, the most alike first."""
+        known = self._partitions.get(partition)
+        if known is None or not known.keys:
+            return
+        self._partitions.move_to_end(partition)
+        likenesses = known.vectors[: len(known.keys)] @ asked.vector
+        for at in np.argsort(-likenesses):
+            if likenesses[at] < threshold:
+                return
+            if asks_the_same(known.contents[at], asked.content):
+                yield known.keys[at]
+
+    def add(self, partition: bytes, asked: Asked, key: bytes) -> None:
+        """The answer under this key answers this question."""
+        known = self._partitions.get(partition)
+        if known is None:
+            known = self._partitions[partition] = _Partition()
+            if len(self._partitions) > MAX_PARTITIONS:
+                self._partitions.popitem(last=False)
+        at = known.next
+        if at == len(known.keys):
+            known.keys.append(key)
+            known.contents.append(asked.content)
+        else:
+            known.keys[at], known.contents[at] = key, asked.content
+        known.vectors[at] = asked.vector
+        known.next = (at + 1) % MAX_QUESTIONS_EACH
