@@ -9,11 +9,11 @@ from keeptrusts.core.rulebook.rulebook import CacheRules
 from keeptrusts.gateway.cache import AnswerCache, Kept
 from keeptrusts.gateway.caller import Callers
 from keeptrusts.gateway.flights import Flight
+from keeptrusts.gateway.near_answers import NearAnswers
 from keeptrusts.gateway.repeats import Repeats
 
 if TYPE_CHECKING:
     from keeptrusts.gateway.far_cache import FarCache
-    from keeptrusts.gateway.near_answers import NearAnswers
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -59,12 +59,11 @@ class Answers:
             self.near = None
         elif self.near is None:
             try:
-                from keeptrusts.gateway.near_answers import NearAnswers
+                self.near = NearAnswers()
             except ImportError:
                 raise CacheUnusable(
                     "`cache.mode: semantic` needs numpy, which is not installed: pip install 'keeptrusts[semantic]'."
                 ) from None
-            self.near = NearAnswers()
         url = _url_of(rules, self._environment)
         if self.far is not None and self.far.url != url:
             task = asyncio.get_running_loop().create_task(self.far.close())

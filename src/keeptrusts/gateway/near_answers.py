@@ -2,13 +2,13 @@
 
 The answers themselves stand in the cache, under their exact keys; here are only their questions. A question is compared
 with those of its own partition alone: the same scope, door, model, settings and everything said before.
+
+numpy is an extra, and loading it does things: who makes NearAnswers loads it, not who imports this file.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from keeptrusts.core.calls.likeness import DIMENSIONS, asks_the_same, content_of, features, words_of
 
@@ -16,7 +16,11 @@ MAX_QUESTIONS_EACH = 256
 """Questions of one partition: the oldest make room."""
 MAX_PARTITIONS = 64
 
-Vector = NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]
 
 
 class Asked:
@@ -24,7 +28,7 @@ class Asked:
 
     __slots__ = ("content", "vector")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, np: Any) -> None:
         words = words_of(text)
         self.content = content_of(words)
         vector = np.zeros(DIMENSIONS, np.float32)
@@ -36,7 +40,7 @@ class Asked:
 class _Partition:
     __slots__ = ("contents", "keys", "next", "vectors")
 
-    def __init__(self) -> None:
+    def __init__(self, np: Any) -> None:
         self.vectors: Vector = np.zeros((MAX_QUESTIONS_EACH, DIMENSIONS), np.float32)
         self.contents: list[tuple[str, ...]] = []
         self.keys: list[bytes] = []
@@ -44,14 +48,20 @@ class _Partition:
 
 
 class NearAnswers:
-    """Questions by partition, the partitions that were not asked in for the longest first to go. At most 64 MiB."""
+    """Questions by partition, the partitions that were not asked in for the longest first to go. At most 64 MiB.
+
+    Raises ImportError where numpy is not installed.
+    """
 
     def __init__(self) -> None:
+        import numpy as np
+
+        self._np: Any = np
         self._partitions: OrderedDict[bytes, _Partition] = OrderedDict()
 
     def ask(self, text: str) -> Asked:
         """A question, ready to be compared."""
-        return Asked(text)
+        return Asked(text, self._np)
 
     def find(self, partition: bytes, asked: Asked, threshold: float) -> Iterator[bytes]:
         """The keys of answers to what is the same question in other words, the most alike first."""
@@ -60,7 +70,7 @@ class NearAnswers:
             return
         self._partitions.move_to_end(partition)
         likenesses = known.vectors[: len(known.keys)] @ asked.vector
-        for at in np.argsort(-likenesses):
+        for at in self._np.argsort(-likenesses):
             if likenesses[at] < threshold:
                 return
             if asks_the_same(known.contents[at], asked.content):
@@ -70,7 +80,7 @@ class NearAnswers:
         """The answer under this key answers this question."""
         known = self._partitions.get(partition)
         if known is None:
-            known = self._partitions[partition] = _Partition()
+            known = self._partitions[partition] = _Partition(self._np)
             if len(self._partitions) > MAX_PARTITIONS:
                 self._partitions.popitem(last=False)
         at = known.next
