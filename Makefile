@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONSTARTUP __PYVENV_L
 unexport UV_PROJECT UV_PROJECT_ENVIRONMENT UV_PYTHON UV_SYSTEM_PYTHON UV_FROZEN UV_LOCKED UV_NO_SYNC UV_WORKING_DIR
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_CONSTRAINT PIP_REQUIREMENT
 
-.PHONY: up test check lint bench clients soak fmt docs
+.PHONY: up test check lint bench clients fuzz soak fmt docs
 .NOTPARALLEL:
 .DEFAULT_GOAL := up
 
@@ -36,6 +36,11 @@ bench: $(READY)  # this gateway beside its peers; results in bench/RESULTS.md
 clients: $(READY)  # official and popular clients against every provider; they have an environment of their own
 	$(BIN)/python -m tests.clients.environment
 	$(BIN)/pytest -m clients tests/clients $(ARGS)
+
+fuzz: $(READY)  # strangers' bytes, millions of them, steered by what code they reach; ARGS='--only streams'
+	@.bootstrap/bin/uv export --quiet --frozen --only-group fuzz --output-file build/fuzz.txt >/dev/null
+	@.bootstrap/bin/uv pip install --quiet --python $(BIN)/python --require-hashes --no-build --requirement build/fuzz.txt
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(READY)  # every fault for real, for about an hour; the table in build/soak/table.md
 	$(BIN)/python -m tests.soak $(ARGS)

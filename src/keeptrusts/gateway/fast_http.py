@@ -31,6 +31,9 @@ FIRST_REQUEST_S = 0.5
 """How long a connection that has not asked anything yet may still do so when the server drains."""
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What no header may hold (RFC 9110, 5.5), but for the ends of lines, which are counted."""
+
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: (\d{1,12})\r\n")
 _NOT_HERE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"content-encoding"})
 
@@ -79,7 +82,7 @@ class HeadReader:
 def read_head(block: bytes) -> dict[bytes, bytes] | None:
     """The headers of a block of whole header lines, names in lower case; None when the parser should judge them."""
     lines = block.split(b"\r\n")[:-1]
-    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
+    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or _CONTROL.search(block) is not None:
         return None
     headers: dict[bytes, bytes] = {}
     for line in lines:

@@ -186,6 +186,9 @@ class StreamReader:
             if _USAGE_OBJECT.search(payload) is not None and not self._read(payload):
                 continue
             yield event
+        if start < len(block):
+            # One newline more than ends an event.
+            yield block[start:]
 
     def _read(self, payload: bytes) -> bool:
         """Takes note of a chunk's usage; False when the chunk is nothing but usage that the client did not ask for."""
