@@ -17,10 +17,12 @@ from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Refused
 from keeptrusts.core.rulebook.from_yaml import compile_rulebook
 from keeptrusts.core.rulebook.rulebook import ConsumerGroup, Rulebook
-from keeptrusts.gateway.caller import callers_of, identify
+from keeptrusts.gateway.caller import callers_of
+from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import DOORS
 from keeptrusts.gateway.exchange import Exchange
 from keeptrusts.gateway.fast_http import REQUEST_LINE, HeadReader, Incomplete
+from keeptrusts.gateway.identify import identify
 from keeptrusts.gateway.scopes import Meters
 from keeptrusts.gateway.upstream import Origin, _Connection
 from tests.core.providers.test_wires import CHUNKS, MESSAGE, NOW_S, REQUESTS, RESPONSE
@@ -82,7 +84,7 @@ def keys(data: bytes) -> None:
     has_valid_checksum(data.decode("latin-1"))
     message = ""
     try:
-        caller, _ = identify(CALLERS, headers)
+        caller, _ = identify(CALLERS, Client(headers, None))
     except Refused as refused:
         message = refused.message
     if message:
