@@ -22,6 +22,8 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
+    "init": Command("write a policy file to begin with"),
+    "doctor": Command("look at everything that a start needs"),
     "up": Command("run API, gateway and ledger on this machine"),
     "api": Command("run the API alone", ("run",)),
     "gateway": Command("run a gateway alone", ("run",)),
