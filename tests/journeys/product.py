@@ -102,13 +102,15 @@ class Product:
             # The port answers as soon as one of them serves.
             self.gateway.wait_for(lambda: self.gateway.output.count(READY_LINE) >= self.workers, "every worker ready")
 
-    def start_another_gateway(self) -> int:
+    def start_another_gateway(self, workers: int = 1) -> int:
         """One more gateway with journals of its own, as on another machine; its port."""
         port = free_port()
         command = [KT, "gateway", "run", "--policy-config", str(self.policy_file), "--port", str(port)]
         elsewhere = str(self.directory / f"elsewhere-{port}")
-        another = self._start([*command, "--data-dir", elsewhere], f"another-{port}.log")
+        command += ["--data-dir", elsewhere] + ([] if workers == 1 else ["--workers", str(workers)])
+        another = self._start(command, f"another-{port}.log")
         another.wait_for(lambda: self.network.ready(f"http://127.0.0.1:{port}"), "another gateway ready")
+        another.wait_for(lambda: another.output.count(READY_LINE) >= workers, "every worker ready")
         self.other_gateways.append(another)
         return port
 
