@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from keeptrusts.core.ledger.wallet import further_scopes
 from keeptrusts.core.limits.gate import Gate
+from keeptrusts.core.link import Snapshot
 from keeptrusts.core.policies.judge import Judge, compile_policies
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
@@ -110,6 +111,10 @@ class Edition:
             budgeted,
             self._turns,
         )
+
+    def as_snapshot(self, seq: int) -> Snapshot:
+        """What the control plane has said up to change number ``seq``."""
+        return Snapshot(seq, tuple(self.callers.records.values()), tuple(self.book), tuple(sorted(self.budgeted)))
 
     def lane(self, caller: Caller, model: str) -> Lane:
         """The lane of this caller to this model. Raises Refused: not found, not allowed, no target, no attribution."""

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from keeptrusts.core.ids import new_id
@@ -32,12 +33,12 @@ from keeptrusts.gateway.journal import JournalBusy, JournalFailed, machine_boot_
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
 from keeptrusts.gateway.not_ready import RETIRED, STALE, STARTING
 from keeptrusts.gateway.observed import Observed
-from keeptrusts.gateway.purse_refill import IDLE_S, Treasury
+from keeptrusts.gateway.purse_refill import Treasury
 from keeptrusts.gateway.recovery import Recovery
 from keeptrusts.gateway.registration import registration_of
 from keeptrusts.gateway.scopes import Meters
 from keeptrusts.gateway.shipper import Shipper
-from keeptrusts.gateway.snapshot_file import SavedSnapshot, keep_snapshot, load_snapshot
+from keeptrusts.gateway.snapshot_file import Snapshots
 from keeptrusts.gateway.target_shelf import TargetShelf
 from keeptrusts.gateway.waiting_room import WaitingRoom
 
@@ -76,7 +77,7 @@ class Node:
         self._rulebook = rulebook
         self._environment = environment
         self._root = data_dir / "gateway" / "journals"
-        self._snapshot_path = data_dir / "gateway" / "snapshot.json"
+        self._snapshots = Snapshots(data_dir / "gateway" / "snapshot.json")
         self._link_for = link_for
         self._link = None if link_for is None else link_for()
         self._edition: Edition | None = None
@@ -193,7 +194,7 @@ class Node:
             await self._connect(self._link)
         except LinkDown as error:
             log.warning("Starting without the control plane: %s", error)
-            saved = load_snapshot(self._snapshot_path)
+            saved = self._snapshots.load()
             if saved is not None:
                 self._use(saved.snapshot, bytes.fromhex(saved.key_pepper))
             self._background.spawn(self._connect_later(self._link))
@@ -205,7 +206,7 @@ class Node:
         else:
             self._background.spawn(self._keep_current(self._link))
         self._shipper.start()
-        self._background.spawn(self._return_idle())
+        self._background.spawn(self.treasury.keep_returning_idle())
 
     async def _connect(self, link: Link) -> None:
         assert self._link_for is not None
@@ -214,7 +215,7 @@ class Node:
         asked_at = self.loop.time()
         snapshot = await link.snapshot()
         self._use(snapshot, bytes.fromhex(registered.key_pepper))
-        keep_snapshot(self._snapshot_path, SavedSnapshot(registered.key_pepper, snapshot))
+        self._snapshots.save(registered.key_pepper, snapshot)
         self._heard(asked_at)
 
     async def _connect_later(self, link: Link) -> None:
@@ -325,7 +326,8 @@ class Node:
         for record in changes.keys:
             edition.callers.put(record)
         if changes.prices or changes.keys:
-            self._edition = edition.with_prices(edition.book.with_prices(changes.prices))
+            self._edition = edition = edition.with_prices(edition.book.with_prices(changes.prices))
+            self._snapshots.save_soon(partial(edition.as_snapshot, changes.seq))
         for wallet in changes.wallets:
             self._know_budget(wallet.name)
             self.treasury.wallet_changed(wallet)
@@ -350,11 +352,6 @@ class Node:
 
     def _registration(self) -> Registration:
         return registration_of(self.node_id, self._rulebook)
-
-    async def _return_idle(self) -> None:
-        while True:
-            await asyncio.sleep(IDLE_S)
-            self.treasury.return_idle()
 
     def _close(self) -> None:
         self._closed = STARTING

@@ -331,6 +331,12 @@ class Treasury:
         """A lease that was announced is not wanted any more: should the store have granted it, that goes back."""
         self._journal.append(encode_record(CloseLease(lease_id, team_id)))
 
+    async def keep_returning_idle(self) -> None:
+        """Gives idle leases back for as long as it is let."""
+        while True:
+            await asyncio.sleep(IDLE_S)
+            self.return_idle()
+
     def return_idle(self) -> None:
         """Gives back leases that no call has touched since the last time this was called."""
         for account in self.purse.accounts.values():
