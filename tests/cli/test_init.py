@@ -49,7 +49,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--budget", "lots"], "amount of USD"),
         (["--budget", "5", "--alone"], "leave out --alone"),
         (["--api-url", "nowhere"], "http://"),
-        (["--api-url", "http://a\nb: c"], "http://"),
+        (["--api-url", "http://a\nb: c"], "not an address"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(
