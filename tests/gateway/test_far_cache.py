@@ -157,6 +157,17 @@ def test_a_store_that_dies_is_an_empty_one(server: ValkeyServer) -> None:
     play(scenario)
 
 
+def test_options_that_no_store_has_are_as_if_it_were_empty(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        cache = FarCache(server.connection_url + "?no_such_option=1", Clock())
+        cache.seal = Seal(SECRET)
+        cache.put(KEY, ANSWER, 60)
+        assert await cache.get(KEY) is None
+        await cache.close()
+
+    play(scenario)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_seal(sealed: bytes) -> None:
     assert Seal(SECRET).open(sealed, b"name") is None
@@ -183,7 +194,10 @@ def test_the_rules_are_followed_when_they_change(server: ValkeyServer) -> None:
         assert answers.far is None
         await answers.close()
         for name in ("GONE", "NONSENSE"):
+            unusable = CacheRules(enabled=True, url_env=name)
             with pytest.raises(CacheUnusable, match=name):
-                Answers(CacheRules(enabled=True, url_env=name), environment)
+                Answers(unusable, environment)
+            with pytest.raises(CacheUnusable, match=name):
+                Answers(CacheRules(), environment).check(unusable)
 
     play(scenario)

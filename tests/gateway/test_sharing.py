@@ -305,3 +305,13 @@ def test_other_words_of_another_team_are_its_own(loop: HandLoop, tmp_path: Path)
     house.wire.says(reply())
     assert how(theirs) == "miss"
     house.stop()
+
+
+def test_a_group_can_be_kept_out(loop: HandLoop, tmp_path: Path) -> None:
+    house = House(loop, tmp_path, with_rules(cache=CacheRules(enabled=True, without=frozenset({GROUP.name}))))
+    for _ in range(2):
+        told = house.call()
+        house.wire.says(reply())
+        assert "x-keeptrusts-cache" not in told.headers
+    house.settled()
+    house.stop()

@@ -195,6 +195,21 @@ BUGS = (
         ("tests/gateway/test_life_of_a_call.py",),
     ),
     PlantedBug(
+        "an answer is given to every team",
+        (("gateway/cache.py", 'return f"team:{caller.attribution.team}"', 'return "team"'),),
+        ("tests/gateway/test_sharing.py",),
+    ),
+    PlantedBug(
+        "a repeated call is bought again",
+        (("gateway/repeats.py", "kept, now + REMEMBER_S", "kept, now"),),
+        ("tests/gateway/test_sharing.py",),
+    ),
+    PlantedBug(
+        "who waits for an equal call is not told that it failed",
+        (("gateway/sharing.py", "self._flight.land(Landing.OWN if self._served else Landing.FAILED)", "pass"),),
+        ("tests/gateway/test_sharing.py",),
+    ),
+    PlantedBug(
         "money is a float",
         (("core/money.py", "-(-picos // PICOS_PER_NANO)", "round(picos / PICOS_PER_NANO)"),),
     ),

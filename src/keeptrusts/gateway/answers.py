@@ -54,16 +54,19 @@ class Answers:
             self._callers = callers
             self.far.seal = Seal(callers.secret_for(SEAL_PURPOSE))
 
+    def check(self, rules: CacheRules) -> None:
+        """Raises CacheUnusable where these rules could not be kept to."""
+        url = _url_of(rules, self._environment)
+        if url is not None:
+            _far_cache(url, rules)
+        if rules.enabled and rules.threshold is not None and self.near is None:
+            _near_answers()
+
     def _go_by(self, rules: CacheRules) -> None:
         if not rules.enabled or rules.threshold is None:
             self.near = None
         elif self.near is None:
-            try:
-                self.near = NearAnswers()
-            except ImportError:
-                raise CacheUnusable(
-                    "`cache.mode: semantic` needs numpy, which is not installed: pip install 'keeptrusts[semantic]'."
-                ) from None
+            self.near = _near_answers()
         url = _url_of(rules, self._environment)
         if self.far is not None and self.far.url != url:
             task = asyncio.get_running_loop().create_task(self.far.close())
@@ -71,16 +74,7 @@ class Answers:
             task.add_done_callback(self._closing.discard)
             self.far = None
         if url is not None and self.far is None:
-            # Who keeps answers in memory alone does not load a client of Redis.
-            from keeptrusts.gateway.far_cache import FarCache
-
-            try:
-                self.far = FarCache(url, asyncio.get_running_loop().time)
-            except ValueError:
-                raise CacheUnusable(
-                    f"{rules.url_env or 'cache.url'} holds no address of a Redis or Valkey: "
-                    "it begins with redis://, rediss:// or unix://."
-                ) from None
+            self.far = _far_cache(url, rules)
 
     def keep(self, key: bytes, kept: Kept, rules: CacheRules, left_s: float) -> None:
         """Keeps an answer in memory for so long."""
@@ -95,6 +89,29 @@ class Answers:
             await asyncio.wait(self._closing)
 
 
+def _far_cache(url: str, rules: CacheRules) -> "FarCache":
+    # Who keeps answers in memory alone does not load a client of Redis.
+    from keeptrusts.gateway.far_cache import FarCache
+
+    try:
+        return FarCache(url, asyncio.get_running_loop().time)
+    except ValueError:
+        # What is wrong in it is not told: it may hold a password.
+        raise CacheUnusable(
+            f"{rules.url_env or 'cache.url'} holds no address of a Redis or Valkey: "
+            "for example redis://:PASSWORD@valkey.internal:6379/0, or rediss:// for TLS."
+        ) from None
+
+
+def _near_answers() -> NearAnswers:
+    try:
+        return NearAnswers()
+    except ImportError:
+        raise CacheUnusable(
+            "`cache.mode: semantic` needs numpy, which is not installed: pip install 'keeptrusts[semantic]'."
+        ) from None
+
+
 def _url_of(rules: CacheRules, environment: Mapping[str, str]) -> str | None:
     if not rules.enabled:
         return None
@@ -102,7 +119,6 @@ def _url_of(rules: CacheRules, environment: Mapping[str, str]) -> str | None:
         return rules.url
     url = environment.get(rules.url_env)
     if not url:
-        raise CacheUnusable(
-            f"the environment lacks {rules.url_env}, which cache.url_env names: set it to the store's address."
-        )
+        message = f"the environment lacks {rules.url_env}, which cache.url_env names: set it to the store's address."
+        raise CacheUnusable(message)
     return url

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Kept
 
@@ -37,8 +36,6 @@ REST_S = 5.0
 PREFIX = b"keeptrusts:answer:1:"
 NONCE_BYTES = 12
 MAX_SEALED_BYTES = MAX_ENTRY_BYTES + 4_096
-
-STORE_ERRORS = (RedisError, OSError, TimeoutError, ValueError)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Kept).decode
@@ -118,7 +115,8 @@ class FarCache:
                 # No more than an answer can be, whatever stands there.
                 found = await self._redis.getrange(name, 0, MAX_SEALED_BYTES)
                 return found if isinstance(found, bytes) else b""
-        except STORE_ERRORS as error:
+        except Exception as error:
+            # Whatever is wrong with the store, or with its address's options, is no call's concern.
             return error
         finally:
             self._looking -= 1
@@ -138,7 +136,7 @@ class FarCache:
         try:
             async with asyncio.timeout(AT_MOST_S):
                 await self._redis.set(name, sealed, ex=ttl_s)
-        except STORE_ERRORS as error:
+        except Exception as error:
             self._failed(error)
         finally:
             self._writing -= 1

@@ -15,6 +15,7 @@ from keeptrusts.core.rulebook.changing import NeedsRestart
 from keeptrusts.core.rulebook.compare import changes
 from keeptrusts.core.rulebook.from_yaml import compile_layers, missing_secrets
 from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.answers import CacheUnusable
 from keeptrusts.gateway.config_status import ConfigStatus, ReloadFailed
 from keeptrusts.gateway.last_good import LastGood
 from keeptrusts.gateway.node import Node
@@ -134,7 +135,7 @@ class Reloader:
         before = self._node.rulebook
         try:
             waiting = await take_rules(self._node, self._adjusted(found.rulebook))
-        except NeedsRestart as no:
+        except (NeedsRestart, CacheUnusable) as no:
             raise ReloadFailed(str(no)) from None
         self._active = found.texts
         self.status = ConfigStatus(

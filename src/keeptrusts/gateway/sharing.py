@@ -35,7 +35,7 @@ def share_of(
     rules = edition.rulebook.cache
     key = repeat_id = None
     beside = b""
-    if rules.enabled and not client.wants_no_trace:
+    if rules.enabled and call.caller.group not in rules.without and not client.wants_no_trace:
         answers.follow(rules, edition.callers)
         beside = client.lines(door.passed) + _ways(lane)
         key = cache_key(rules, call.caller, request, beside)
@@ -129,6 +129,8 @@ class Share:
         how = "hit"
         while True:
             kept = self._answers.cache.get(key, loop.time())
+            if kept is not None and kept.age_s(self._call.at_ns // NANOS_PER_S) >= self._rules.ttl_s:
+                kept = None  # kept under older rules
             found = None if kept is None else self._as_asked(kept, how)
             if found is not None:
                 return found

@@ -10,7 +10,8 @@ from keeptrusts.gateway.registration import registration_of
 
 async def take_rules(node: Node, wanted: Rulebook) -> tuple[str, ...]:
     """Calls that enter from now on go by these rules; those under way keep theirs. Returns the settings that wait for the next
-    start. Raises NeedsRestart; nothing has changed then."""
+    start. Raises NeedsRestart or CacheUnusable; nothing has changed then."""
+    node.answers.check(wanted.cache)
     taken = takeover(node.rulebook, wanted)
     said, new = (registration_of(node.node_id, rules) for rules in (node.rulebook, taken.rulebook))
     prices = await node.introducer.tell(said, new)

@@ -52,6 +52,7 @@ class CacheRules(Struct, frozen=True):
     ``max_wait_s``: how long a call waits for an equal one that is under way; 0: it does not. ``url``, or what the variable
     ``url_env`` holds, is the store that gateways share; with neither answers are kept in memory alone.
     ``threshold``: how alike a question must be to be given another's answer; None: only equal calls are.
+    ``without``: groups whose calls have no part in it.
     """
 
     enabled: bool = False
@@ -64,6 +65,7 @@ class CacheRules(Struct, frozen=True):
     url: str | None = None
     url_env: str | None = None
     threshold: float | None = None
+    without: frozenset[str] = frozenset()
 
 
 class Policy(Struct, frozen=True):

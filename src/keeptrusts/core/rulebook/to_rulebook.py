@@ -8,7 +8,7 @@ import msgspec
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 from keeptrusts.core.routing.target import SimulatedSettings, Target
-from keeptrusts.core.rulebook.policy_file import caching, groups, limits, spending, targets, watching
+from keeptrusts.core.rulebook.policy_file import groups, limits, spending, targets, watching
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.routes import groups_of, routed, routing_of
 from keeptrusts.core.rulebook.rulebook import (
@@ -42,7 +42,7 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         routing=routing_of(file),
         spend_controls=tuple(map(_spend_control, file.spend_controls)),
         policies=tuple(Policy(p.name, p.type, p.action, p.config) for p in file.policies),
-        cache=_cache(file.cache),
+        cache=_cache(file),
         cost_tracking=file.cost_tracking.enabled,
         wallet_enforcement=file.cost_tracking.wallet_enforcement,
         thresholds=tuple(sorted((Threshold(a.threshold_percent, a.action) for a in alerts), key=lambda t: t.percent)),
@@ -150,7 +150,8 @@ def _spend_control(control: spending.SpendControl) -> SpendControl:
     )
 
 
-def _cache(cache: caching.Cache) -> CacheRules:
+def _cache(file: PolicyFile) -> CacheRules:
+    cache = file.cache
     return CacheRules(
         cache.enabled,
         cache.ttl,
@@ -162,6 +163,7 @@ def _cache(cache: caching.Cache) -> CacheRules:
         cache.url,
         cache.url_env,
         cache.similarity_threshold if cache.mode == "semantic" else None,
+        frozenset(group.name for group in file.consumer_groups if not group.cache),
     )
 
 

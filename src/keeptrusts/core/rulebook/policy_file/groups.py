@@ -29,6 +29,9 @@ class ConsumerGroup(Entry):
     allowed_dimensions: AllowedDimensions = Field(
         default=AllowedDimensions(), examples=["{feature: [autocomplete, ranking], user: '*'}"]
     )
+    cache: bool = Field(
+        default=True, description="Whether its calls take part in the cache, where that is enabled.", examples=["false"]
+    )
     allowed_ips: Networks = Field(
         default=[], description="Where calls may come from; anywhere, if left out.", examples=["[10.0.0.0/8]"]
     )
