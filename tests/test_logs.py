@@ -79,6 +79,14 @@ def test_a_line_of_text_is_as_it_always_was_and_names_its_request(
     assert failed == 'ERROR keeptrusts::gateway Call failed request_id="a b"'
 
 
+def test_whoever_is_quoted_in_a_line_writes_no_lines_of_his_own(
+    own_logging: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging({})
+    logging.getLogger("x").error("it said %s", "a\r\nINFO x forged", extra={"model": "b\nINFO x forged"})
+    assert capsys.readouterr().out.splitlines() == [r'ERROR x it said a\r\nINFO x forged model="b\nINFO x forged"']
+
+
 def test_the_least_level_is_what_the_environment_says(own_logging: None, capsys: pytest.CaptureFixture[str]) -> None:
     start_logging({"KEEPTRUSTS_LOG_LEVEL": "Warning"})
     logging.getLogger("keeptrusts::gateway").info("not shown")

@@ -67,7 +67,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "latency_ms": ("number", "Until the answer was complete, from the moment the call came in."),
     "cache_hit": ("true or false", "Answered from the cache."),
     "policy_actions": ("list", "What policies found, as `content_flagged:hate`."),
-    "attempts": ("list", "Each try at a target: target, outcome, status, hold, cost, usage, lease."),
+    "attempts": (
+        "list",
+        "Each try at a target: target, outcome, status, hold, cost, usage, lease, and `provider_request_id`: what the provider calls it, for its support.",
+    ),
     "request_id": ("text", "The client's `x-request-id`, or ours."),
     "stream": ("true or false", "A stream was asked for."),
     "http_status": ("number", "What the client got; 0 when a crash left it unknown."),

@@ -58,6 +58,10 @@ class _Text(logging.Formatter):
         super().__init__(TEXT)
         self._redaction = redaction
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """A message is one line, whatever is in it: nobody who is quoted in one writes lines of his own."""
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+
     def format(self, record: logging.LogRecord) -> str:
         more = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
         return self._redaction.of(super().format(record) + more)

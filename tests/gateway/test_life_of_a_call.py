@@ -652,3 +652,13 @@ def test_a_full_journal_admits_no_call_and_goes_on_by_itself(loop: HandLoop, tmp
     assert again.status == 200
     house.settled()
     house.stop()
+
+
+def test_the_row_of_an_attempt_says_what_the_provider_called_it(house: House) -> None:
+    for status in (200, 500):
+        house.call()
+        body = reply() if status == 200 else answer(500, b"{}", x_request_id="req_theirs")
+        house.wire.says(
+            body.replace(b"content-length", b"x-request-id: req_theirs\r\ncontent-length") if status == 200 else body
+        )
+    assert [row.attempts[-1].given_id for row in house.rows()] == ["req_theirs", "req_theirs"]

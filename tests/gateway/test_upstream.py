@@ -583,3 +583,17 @@ def test_no_failure_speaks_of_the_secret(loop: HandLoop, board: Exchangeboard, t
         _, task = send(loop, target, PaperJournal())
         board.wires[-1].says(trouble)
         assert "sk-secret" not in str(task.exception())
+
+
+@pytest.mark.parametrize("more", ["", "connection: keep-alive\r\n"], ids=["short way", "parser"])
+@pytest.mark.parametrize(("name", "told"), [("X-Request-Id", b"req_Abc-1"), ("x-other", b"")])
+def test_what_the_provider_calls_the_request_is_kept_whichever_way_it_is_read(
+    loop: HandLoop, board: Exchangeboard, more: str, name: str, told: bytes
+) -> None:
+    origin = Origin("http://provider/v1", id_header=b"x-request-id")
+    asked = Asked(loop, origin)
+    board.wires[-1].says(f"HTTP/1.1 200 OK\r\n{name}: req_Abc-1\r\n{more}content-length: 2\r\n\r\n{{}}".encode())
+    assert asked.task.result() == b"{}"
+    assert asked.exchange.given_id == told
+    origin.close()
+    loop.turn()

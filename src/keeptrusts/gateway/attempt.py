@@ -29,6 +29,8 @@ STRING_OVERHEAD_TOKENS = 4
 SHOWN_WHOLE = frozenset({"openai", "openai-compatible", "azure", "simulated"})
 """Providers whose answers show all that their models bill, but for those that are known to think unseen."""
 
+MAX_GIVEN_ID_CHARS = 128
+
 CHAT_OVERHEAD_TOKENS = 16
 """Tokens that a chat template may add once."""
 
@@ -245,6 +247,10 @@ class Attempt:
         treasury: Treasury,
     ) -> None:
         call, hop, lease = self._call, self._hop, self._lease
+        given_id = b""
+        if self.forwarded:
+            call.upstream_ns += self.answer.waited_ns
+            given_id = self.answer.given_id
         self.cost_nanos = cost
         self.ended = True
         if self._account is not None and lease is not None:
@@ -264,9 +270,8 @@ class Attempt:
             source,
             None if self.price is None else self.price.version,
             self.chosen,
+            given_id.decode("ascii", "ignore")[:MAX_GIVEN_ID_CHARS] if given_id else None,
         )
-        if self.forwarded:
-            call.upstream_ns += self.answer.waited_ns
         call.attempts = (*call.attempts, row)
         call.settles = 1
         call.cost_nanos = cost + (call.cost_nanos or 0)

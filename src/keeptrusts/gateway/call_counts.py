@@ -93,6 +93,8 @@ class CallCounts:
             if not call.attempts:
                 return
         own_ns = took_ns - call.upstream_ns
+        if own_ns < 0:
+            own_ns = 0
         own = self.own
         own.buckets[(own_ns >> OWN_SHIFT).bit_length()] += 1
         own.total_ns += own_ns

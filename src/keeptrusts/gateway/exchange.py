@@ -34,7 +34,7 @@ class UpstreamFailed(Exception):
 class Exchange:
     """One request on its way: its answer's head and body as they arrive, and who waits for them.
 
-    ``waited_ns`` is how long its answer took, once it has ended. A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
+    ``given_id`` is what the provider calls the request, if it says so; ``waited_ns`` how long its answer took, once it has ended. A ``whole_only`` exchange is waited for once, by ``whole``; any other by ``head`` and then ``read``.
     """
 
     status = 0
@@ -42,6 +42,7 @@ class Exchange:
     complete = False
     sent = False
     deadline = 0.0
+    given_id = b""
     sent_ns = 0
     waited_ns = 0
     latest = float("inf")

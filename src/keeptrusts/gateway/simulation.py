@@ -18,6 +18,8 @@ NANOS_PER_MS = 1_000_000
 class SimulatedAnswer:
     """An answer that comes from nowhere, at the pace that the settings ask for."""
 
+    given_id = b""
+
     def __init__(self, settings: SimulatedSettings, status: int, events: Iterator[bytes], journal: Journal) -> None:
         self._settings = settings
         self._events = events

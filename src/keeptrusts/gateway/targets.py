@@ -15,14 +15,18 @@ from keeptrusts.gateway.upstream import Origin
 
 EVENT_STREAMS = "text/event-stream, application/vnd.amazon.eventstream"
 MAX_PATHS = 1_000
+ID_HEADERS = {"anthropic": b"request-id", "bedrock": b"x-amzn-requestid", "azure": b"apim-request-id"}
+"""Where a provider says what it calls a request, for its support; elsewhere as OpenAI does."""
 
 
 class Answer(Protocol):
-    """An answer on its way, from a socket or from the simulated provider. ``waited_ns``: how long it took, once it is over."""
+    """An answer on its way, from a socket or from the simulated provider. ``given_id`` is what the provider calls the request;
+    ``waited_ns`` how long it took, once it is over."""
 
     status: int
     headers: dict[bytes, bytes]
     sent: bool
+    given_id: bytes
     waited_ns: int
 
     async def head(self) -> None:
@@ -72,6 +76,7 @@ class HttpTarget:
             first_byte_timeout_s=target.first_byte_timeout_s,
             idle_timeout_s=target.idle_timeout_s,
             total_timeout_s=target.total_timeout_s,
+            id_header=ID_HEADERS.get(target.provider, b"x-request-id"),
         )
         self._fixed_lines = sign_in.fixed
         self._sign = sign_in.sign

@@ -120,6 +120,9 @@ class _Connection(asyncio.Protocol):
             return False
         if end + 4 + int(length) != len(data):
             return False
+        line = self._origin.id_line
+        if line and (start := head.find(line)) >= 0:
+            exchange.given_id = data[start + len(line) : head.find(b"\r\n", start + len(line))]
         exchange.begin(200, {})
         exchange.take(data[end + 4 :])
         self._done(exchange)
@@ -139,6 +142,7 @@ class _Connection(asyncio.Protocol):
         if self._exchange is None or status < 200:
             return
         self._until_eof = b"content-length" not in headers and b"transfer-encoding" not in headers
+        self._exchange.given_id = headers.get(self._origin.id_header, b"")
         self._exchange.begin(status, headers)
 
     def on_body(self, body: bytes) -> None:
@@ -227,7 +231,9 @@ class Origin:
         first_byte_timeout_s: float = 600.0,
         idle_timeout_s: float = 120.0,
         total_timeout_s: float = float("inf"),
+        id_header: bytes = b"",
     ) -> None:
+        """``id_header``: where the other side says what it calls a request, in lower case."""
         parts = urlsplit(url)
         self.url = url
         self._host = parts.hostname or ""
@@ -241,6 +247,8 @@ class Origin:
         self.first_byte_timeout_s = first_byte_timeout_s
         self.idle_timeout_s = idle_timeout_s
         self.total_timeout_s = total_timeout_s
+        self.id_header = id_header
+        self.id_line = b"\r\n%b: " % id_header if id_header else b""
         self._idle: list[_Connection] = []
         self.busy: set[_Connection] = set()
         self._open = 0

@@ -44,6 +44,7 @@ class AttemptRow(Struct, frozen=True, gc=False):
     usage_source: str
     price_version: str | None
     chosen: str | None = None
+    given_id: str | None = None
 
 
 decode_attempts = msgspec.json.Decoder(tuple[AttemptRow, ...]).decode
@@ -73,4 +74,5 @@ def _row(attempt: Attempt) -> AttemptRow:
         attempt.usage_source,
         attempt.price_version,
         attempt.chosen,
+        attempt.given_id,
     )

@@ -69,7 +69,8 @@ class Reserve(Struct, frozen=True, array_like=True, tag="reserve", gc=False):
 
 
 class Attempt(Struct, frozen=True, array_like=True, gc=False):
-    """One try at one target, as the event keeps it. ``chosen`` says why it was made there, where there was a choice."""
+    """One try at one target, as the event keeps it. ``chosen`` says why it was made there, where there was a choice;
+    ``given_id`` is what the provider calls the request."""
 
     number: int
     target: str
@@ -85,6 +86,7 @@ class Attempt(Struct, frozen=True, array_like=True, gc=False):
     usage_source: UsageSource = UsageSource.NONE
     price_version: str | None = None
     chosen: str | None = None
+    given_id: str | None = None
 
 
 class Close(Struct, frozen=True, array_like=True, tag="close", gc=False):

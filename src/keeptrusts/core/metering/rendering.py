@@ -51,7 +51,8 @@ def _attempts(row: EventRow) -> list[dict[str, Any]]:
     told = []
     for attempt in msgspec.json.decode(row.attempts):
         hold, cost = attempt.pop("hold_nanos"), attempt.pop("cost_nanos")
-        told.append({**attempt, "hold": usd(hold), "cost": usd(cost)})
+        given_id = attempt.pop("given_id", None)
+        told.append({**attempt, "provider_request_id": given_id, "hold": usd(hold), "cost": usd(cost)})
     return told
 
 
