@@ -17,7 +17,7 @@ def test_help_lists_every_command_and_its_verbs(kt: Kt) -> None:
     ran = kt("--help")
     assert (ran.code, ran.out, ran.err) == (0, overview(), "")
     assert kt() == kt("-h") == ran
-    for line in ("  up ", "  gateway run ", "  events tail|list ", "  tokens create|list|revoke "):
+    for line in ("  up ", "  gateway run ", "  events tail|list|explain ", "  tokens create|list|revoke "):
         assert line in ran.out
 
 

@@ -67,6 +67,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/model-pricing", model_pricing.post, "operate", model_pricing.PriceAnswer, 201),
     Route("GET", "/v1/model-pricing", model_pricing.list_prices, "operate", list[model_pricing.PriceAnswer]),
     Route("GET", "/v1/events", events.list_events, "operate", events.EventPage, documented=events.DOCUMENTED),
+    Route("GET", "/v1/events/{event_id}", events.get_event, "operate", events.Explanation),
     Route("GET", "/v1/audit", audit.list_acts, "operate", audit.ActPage),
     Route("GET", "/v1/audit/checkpoints", audit.list_checkpoints, "operate", audit.CheckpointPage),
     Route("GET", "/v1/ledger/health", ledger.health, "operate", ledger.LedgerHealth),

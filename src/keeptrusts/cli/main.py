@@ -27,9 +27,9 @@ COMMANDS: dict[str, Command] = {
     "up": Command("run API, gateway and ledger on this machine"),
     "api": Command("run the API alone", ("run",)),
     "gateway": Command("run a gateway alone", ("run",)),
-    "policy": Command("check, show and compare policy files", ("lint", "show", "diff", "schema")),
+    "policy": Command("check, show and compare policy files", ("lint", "route", "show", "diff", "schema")),
     "spend": Command("what teams spent, and what is left"),
-    "events": Command("calls as they were recorded", ("tail", "list")),
+    "events": Command("calls as they were recorded", ("tail", "list", "explain")),
     "tokens": Command("gateway keys", ("create", "list", "revoke")),
     "wallets": Command(
         "budgets",

@@ -17,6 +17,7 @@ from keeptrusts.gateway.config_endpoints import config_part, reload_part
 from keeptrusts.gateway.health import health_part, write_health
 from keeptrusts.gateway.metrics import metrics_part, write_metrics
 from keeptrusts.gateway.node import Node
+from keeptrusts.gateway.provider_figures import providers_part
 from keeptrusts.gateway.refusals import JSON_LINE
 from keeptrusts.gateway.request_body import read_body
 from keeptrusts.gateway.siblings import Siblings
@@ -52,6 +53,7 @@ ADMIN_ENDPOINTS: Mapping[str, Mapping[str, AdminEndpoint]] = {
     "/keeptrusts/config": {"GET": AdminEndpoint(config_part)},
     "/keeptrusts/config/reload": {"POST": AdminEndpoint(reload_part)},
     "/metrics": {"GET": AdminEndpoint(metrics_part, write_metrics)},
+    "/keeptrusts/providers/metrics": {"GET": AdminEndpoint(providers_part)},
 }
 """By path and method. On the data port they need the API token; on the admin listener see ``admin_listener.py``."""
 

@@ -67,11 +67,17 @@ def base_url_of(target: Target, environment: Mapping[str, str]) -> str:
     return (target.base_url or named or BASE_URLS.get(target.provider, BASE_URLS["openai"])).rstrip("/")
 
 
+def missing_secret(target: Target, environment: Mapping[str, str]) -> str | None:
+    """The first variable that the target needs to sign in and that the environment lacks; None: it has all."""
+    needed: tuple[str, ...] = () if target.secret_env is None else (target.secret_env,)
+    if target.provider == "bedrock" and target.secret_env is None:
+        needed = AWS_SECRETS
+    return next((name for name in needed if not environment.get(name)), None)
+
+
 def has_secret(target: Target, environment: Mapping[str, str]) -> bool:
     """Whether what the target signs in with, if it needs anything, is in the environment."""
-    if target.provider == "bedrock" and target.secret_env is None:
-        return all(environment.get(name) for name in AWS_SECRETS)
-    return target.secret_env is None or bool(environment.get(target.secret_env))
+    return missing_secret(target, environment) is None
 
 
 def sign_in_of(target: Target, environment: Mapping[str, str]) -> SignIn:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.health_checks import HealthChecks
 from keeptrusts.gateway.targets import ReadyTarget, ready_targets, usable_targets
 
 NOT_OF_THE_WAY = frozenset({"model", "price", "priority", "weight", "max_price", "health_check"})
@@ -23,6 +24,7 @@ class TargetShelf:
         self._environment = environment
         self._made: dict[str, tuple[Target, ReadyTarget]] = {}
         self._retired: WeakSet[ReadyTarget] = WeakSet()
+        self._checks = HealthChecks(environment)
         self.ready: Mapping[str, ReadyTarget] = {}
 
     def put(self, rulebook: Rulebook) -> None:
@@ -37,6 +39,7 @@ class TargetShelf:
         self.ready = {name: ready for name, (_, ready) in self._made.items()}
         for ready in self.ready.values():
             ready.state.follow(rulebook.routing)
+        self._checks.follow((target, ready.state) for target, ready in self._made.values())
         for name, (_, ready) in before.items():
             if self.ready.get(name) is not ready:
                 self._retired.add(ready)
@@ -44,6 +47,7 @@ class TargetShelf:
 
     def close(self) -> None:
         """Lets go of all connections."""
+        self._checks.close()
         for ready in [*self.ready.values(), *self._retired]:
             ready.close()
 

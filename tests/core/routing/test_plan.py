@@ -156,12 +156,21 @@ def test_a_model_that_is_mapped_is_asked_for_by_its_other_name_where_nobody_know
     ]
 
 
+def test_no_fallback_leads_to_where_the_call_has_been() -> None:
+    again = ModelGroup(
+        "again", "weighted", (GroupModel("openai", "gpt-4o", None, 1), GroupModel("openai", "x", None, 1))
+    )
+    first = ModelGroup("first", "ordered", (GroupModel("openai", "gpt-4o", None, 1),), (), "again")
+    assert names(planned((OPENAI,), (first, again), "first").hops) == [("openai-main", "gpt-4o"), ("openai-main", "x")]
+    narrow = ModelGroup("n", "ordered", (GroupModel("openai", "x", 10, 1), GroupModel("openai", "x", None, 2)))
+    assert len(planned((OPENAI,), (narrow,), "n").hops) == 2
+
+
 def test_a_mapping_may_lead_to_a_group_and_is_followed_once() -> None:
     routing = Routing(failover=Failover(model_mapping={"gpt-4o": "cheap-first", "gpt-4o-mini": "gpt-4o"}))
     assert names(planned((OPENAI,), (GROUP,), "gpt-4o", routing).hops) == [
         ("openai-main", "gpt-4o"),
         ("openai-main", "gpt-4o-mini"),
-        ("openai-main", "gpt-4o"),
     ]
 
 

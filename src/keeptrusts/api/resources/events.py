@@ -15,6 +15,7 @@ from keeptrusts.api.shapes import Usd
 from keeptrusts.control import events
 from keeptrusts.control.context import Control
 from keeptrusts.control.event_query import FORMATS, ORDERS, PARAMETERS, TYPES, EventQuery, read_query
+from keeptrusts.control.explaining import explain_call
 from keeptrusts.core.metering.aggregates import QUESTIONS
 from keeptrusts.core.metering.csv_text import DEFAULT_FIELDS, csv_lines, csv_text
 from keeptrusts.core.metering.dimensions import GROUP_NAMES, INTERVALS
@@ -98,6 +99,37 @@ class EventPage(BaseModel):
 
     events: list[Event]
     next_cursor: str | None
+
+
+class AttemptExplained(BaseModel):
+    """One attempt: why there, what was held where, what came, and the arithmetic of its cost where its price is known."""
+
+    model_config = ConfigDict(extra="allow")
+
+    number: int
+    target: str
+    model: str
+    chosen: str | None
+    outcome: str
+    reason: str | None
+    wallets: list[str]
+    hold: Usd
+    cost: Usd
+    price_version: str | None
+
+
+class Explanation(BaseModel):
+    """``story`` has a sentence for each step; ``sums`` say whether the attempts add up to the call's cost."""
+
+    event: Event
+    story: list[str]
+    attempts: list[AttemptExplained]
+    sums: dict[str, Any]
+
+
+async def get_event(control: TheControl, event_id: str) -> Response:
+    """One call, by its event id or its request id, and why it went as it did."""
+    return answer(await explain_call(control, event_id))
 
 
 async def list_events(request: Request, control: TheControl) -> Response:

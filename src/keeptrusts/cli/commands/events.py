@@ -4,7 +4,8 @@ import sys
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import quote
 
 import typer
 
@@ -13,7 +14,9 @@ from keeptrusts.cli.broken_pipe import reader_may_leave
 from keeptrusts.cli.event_feed import POLL_INTERVAL_S, Event, EventFeed
 from keeptrusts.cli.event_fields import asked_fields
 from keeptrusts.cli.event_output import Format, Writer, writer
+from keeptrusts.cli.explanation import explanation_lines
 from keeptrusts.cli.failure import Failure
+from keeptrusts.cli.json_text import json_text
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Calls as they were recorded, blocked ones too.")
 
@@ -70,6 +73,16 @@ def tail(
         if endless:
             _follow(feed, past[-1] if past else feed.newest(), out)
         out.close()
+
+
+@app.command()
+def explain(
+    call: Annotated[str, typer.Argument(help="The call's event id (evt_...), or its x-request-id.")],
+    form: Annotated[Literal["text", "json"], typer.Option("--format")] = "text",
+) -> None:
+    """Say why one call went as it did and cost what it cost: each target and why, each hold, price and sum."""
+    found = api_of_this_shell().get(f"events/{quote(call, safe='')}")
+    print(json_text(found, 2) if form == "json" else "\n".join(explanation_lines(found)))
 
 
 def _past(feed: EventFeed, last: int | None, since: str | None) -> list[Event]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from keeptrusts.cli.failure import CANNOT_ASK, Failure
+from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
 from keeptrusts.cli.json_text import json_text
 from keeptrusts.cli.policy_report import as_json, change_json, change_line, problem_line, verdict_lines
 
@@ -91,12 +91,37 @@ def diff(
     raise typer.Exit(1 if found else 0)
 
 
-def _sound_rulebook(file: Path) -> "Rulebook":
-    compiled = compiled_files([file])
-    if compiled.rulebook is None:
-        lines = [problem_line(str(file), problem) for problem in compiled.problems if problem.severity == "error"]
-        raise Failure("\n".join([f"{file} has errors", *lines]), CANNOT_ASK)
-    return compiled.rulebook
+@app.command()
+def route(
+    model: Annotated[str, typer.Option(help="What a client would send as model: a model, a group, an alias.")],
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", "--policy-config", help="The policy file, and files laid over it.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="The call's own output limit.")] = None,
+    group: Annotated[str | None, typer.Option(help="The consumer group that calls: its list of models counts.")] = None,
+    door: Annotated[
+        Literal["chat", "completions", "responses", "messages", "embeddings"], typer.Option(help="The route it takes.")
+    ] = "chat",
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
+) -> None:
+    """Shows where calls to a model would go, in which order, and which targets are left out and why. Sends nothing.
+
+    Exits with 0 when there is a target, 1 when there is none or the file has errors, 2 when it cannot be read.
+    """
+    from keeptrusts.cli.route_report import Asked, catalogue_prices, route_json, route_lines, route_of
+    from keeptrusts.gateway.sign_in import missing_secret
+
+    files = file or [POLICY_FILE]
+    rulebook = compiled_files(files).rulebook
+    if rulebook is None:
+        raise Failure(f"{files[0]} has errors: run `kt policy lint`", SAID_NO)
+    asked = Asked(model, max_tokens, door, group)
+    found = route_of(rulebook, catalogue_prices(), asked, lambda target: missing_secret(target, os.environ))
+    if form == "json":
+        print(json_text(route_json(asked, found), 2))
+    else:
+        print("\n".join(route_lines(rulebook, asked, found)))
+    raise typer.Exit(0 if found.choices else 1)
 
 
 @app.command()
@@ -116,3 +141,11 @@ def compiled_files(files: Sequence[Path]) -> "Compiled":
         return compile_layers(PolicyFiles(files).read())
     except PolicyUnreadable as trouble:
         raise Failure(str(trouble), CANNOT_ASK) from None
+
+
+def _sound_rulebook(file: Path) -> "Rulebook":
+    compiled = compiled_files([file])
+    if compiled.rulebook is None:
+        lines = [problem_line(str(file), problem) for problem in compiled.problems if problem.severity == "error"]
+        raise Failure("\n".join([f"{file} has errors", *lines]), CANNOT_ASK)
+    return compiled.rulebook

@@ -121,6 +121,7 @@ class _Planner:
         choices = self._plain(asked) if group is None else self._of_group(group, asked)
         if self._needs_price and any(hop.price is not None for choice in choices for hop in choice.hops):
             choices = [self._priced(choice) for choice in choices]
+        choices = _without_repeats(choices)
         return Plan(tuple(choice for choice in choices if choice.hops), tuple(self._left_out))
 
     def _of_group(self, group: ModelGroup, asked: str) -> list[Choice]:
@@ -227,6 +228,21 @@ class _Planner:
         return [
             Choice(strategy, tuple(hop for _, hop in choice)) for _, choice in groupby(ranked, key=lambda pair: pair[0])
         ]
+
+
+def _without_repeats(choices: list[Choice]) -> list[Choice]:
+    """No fallback leads to where the call has failed already."""
+    seen: set[tuple[str, str, int | None]] = set()
+    kept = []
+    for choice in choices:
+        hops = []
+        for hop in choice.hops:
+            places = {(hop.target.id, hop.model, fits) for fits in (None, hop.fits_max_tokens)}
+            if not places & seen:
+                hops.append(hop)
+            seen.add((hop.target.id, hop.model, hop.fits_max_tokens))
+        kept.append(msgspec.structs.replace(choice, hops=tuple(hops)))
+    return kept
 
 
 def _serves(target: Target, entry: GroupModel) -> bool:
