@@ -58,6 +58,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "tokens_cache_write": ("number", "The part of the input that the provider wrote to its cache."),
     "tokens_reasoning": ("number", "The part of the output that was not shown."),
     "usage": ("object", "The same as OpenAI counts: `prompt_tokens`, `completion_tokens`, `total_tokens`."),
+    "usage_other": (
+        "object or null",
+        "What was used beside words, by name: tokens of sound and pictures (they are parts of the counts above), pictures, characters, milliseconds of sound, tools that ran at the provider, a service tier.",
+    ),
     "usage_source": ("text", "Where the counts are from: see below."),
     "cost": ("USD, null", "What the call cost, over all its attempts; null when there was none."),
     "cost_usd": ("USD, null", "The same as `cost`."),
@@ -195,6 +199,7 @@ EXAMPLE = {
     "cache_write_1h_tokens": 0,
     "output_tokens": 25,
     "reasoning_tokens": 0,
+    "usage_other": None,
     "usage_source": "provider",
     "price_version": "prc_0mn4c2k9x0000000000000000",
     "unpriced": False,

@@ -10,15 +10,19 @@ import msgspec
 from keeptrusts.core.ledger.journal_format import read_groups
 from keeptrusts.core.ledger.records import Event, Record, decode_record
 from keeptrusts.core.limits.limit_set import LimitSet
+from keeptrusts.core.pricing.price import Price
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import ApiLink, ConsumerGroup, Rulebook
+from keeptrusts.gateway.admin import Admin
+from keeptrusts.gateway.admin_access import Access
 from keeptrusts.gateway.client import Client
-from keeptrusts.gateway.doors import CHAT
+from keeptrusts.gateway.doors import DOORS
+from keeptrusts.gateway.endpoints import application
 from keeptrusts.gateway.journal import segment_start, segments
 from keeptrusts.gateway.life_of_a_call import serve
 from keeptrusts.gateway.link import Link
 from keeptrusts.gateway.node import Node
-from tests.gateway.fake_control import FakeControl, FakeLink
+from tests.gateway.fake_control import BIG, MINI, FakeControl, FakeLink
 from tests.gateway.hand_loop import HandLoop
 from tests.gateway.wires import Exchangeboard, Wire
 
@@ -73,7 +77,14 @@ END = b"0\r\n\r\n"
 class Told:
     """One call as its client sees it; a header without a value is left out. ``gone`` makes every further send fail, as some servers do."""
 
-    def __init__(self, house: "House", body: bytes, headers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        house: "House",
+        body: bytes,
+        headers: dict[str, str],
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+    ) -> None:
         self._house = house
         self._body = body
         self.started: dict[str, Any] = {}
@@ -84,10 +95,14 @@ class Told:
         names = {"x-consumer-group": KEY, "content-length": str(len(body)), **headers}
         self._scope = {"headers": [(name.encode(), value.encode()) for name, value in names.items() if value]}
         self._scope |= {"client": (house.peer, 4711)}
-        self._scope |= {"http_version": "1.1", "method": "POST", "path": "/v1/chat/completions"}
+        self._scope |= {"http_version": "1.1", "method": method, "path": path}
         self.request_id = headers.get("x-request-id", "")
-        client = Client.of_asgi(self._scope, self._receive, self._send)
-        self.task = house.loop.do(serve(house.node, client, CHAT))
+        if path in DOORS:
+            client = Client.of_asgi(self._scope, self._receive, self._send)
+            self.task = house.loop.do(serve(house.node, client, DOORS[path]))
+        else:
+            app = application(house.node, Admin(house.node, Access(None, "TOKEN")))
+            self.task = house.loop.do(app(self._scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
         return {"type": "http.request", "body": self._body, "more_body": False}
@@ -123,9 +138,16 @@ class House:
 
     peer = "127.0.0.1"
 
-    def __init__(self, loop: HandLoop, data_dir: Path, rules: Rulebook = RULES, budget: int = 10**9) -> None:
+    def __init__(
+        self,
+        loop: HandLoop,
+        data_dir: Path,
+        rules: Rulebook = RULES,
+        budget: int = 10**9,
+        prices: tuple[Price, ...] = (MINI, BIG),
+    ) -> None:
         self.loop = loop
-        self.control = FakeControl()
+        self.control = FakeControl(prices)
         self.control.allocate(TEAM, budget)
         self.board = Exchangeboard(loop)
         self.environment = {"PROVIDER_KEY": SECRET, "TOKEN": "kt_ak_operator"}
@@ -143,6 +165,10 @@ class House:
     def call(self, body: bytes | None = None, **headers: str) -> Told:
         """A call comes in and goes as far as it gets."""
         return Told(self, ask() if body is None else body, {n.replace("_", "-"): v for n, v in headers.items()})
+
+    def send(self, path: str, body: bytes, method: str = "POST", **headers: str) -> Told:
+        """A request to any path. A header that is empty is not sent."""
+        return Told(self, body, {n.replace("_", "-"): v for n, v in headers.items()}, path, method)
 
     @property
     def wire(self) -> Wire:

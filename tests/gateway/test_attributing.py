@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from keeptrusts.core.calls.form import Part, write_form
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.limits.quotas import UNLIMITED_QUOTAS, quotas_of
@@ -30,7 +31,25 @@ BODIES: dict[str, dict[str, Any]] = {
     RESPONSES.name: {"model": "m", "input": "p"},
     EMBEDDINGS.name: {"model": "m", "input": "p"},
     MESSAGES.name: {"model": "m", "messages": [], "max_tokens": 1},
+    "images/generations": {"model": "m", "prompt": "p"},
+    "audio/speech": {"model": "m", "input": "p"},
+    "moderations": {"model": "m", "input": "p"},
+    **{
+        name: {"model": "m", "prompt": "p"}
+        for name in ("images/edits", "images/variations", "audio/transcriptions", "audio/translations")
+    },
 }
+
+
+def body_of(door: Door, fields: dict[str, Any]) -> bytes:
+    """JSON, or a form with a file, where what is no text is written as JSON."""
+    if not door.takes_files:
+        return json.dumps(fields).encode()
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    file = Part("image" if "images" in door.name else "file", b"...", b"a.bin")
+    return write_form((*(Part(name, text.encode()) for name, text in texts.items()), file))[1]
+
+
 THROUGH = pytest.mark.parametrize("door", DOORS.values(), ids=lambda door: door.name)
 
 
@@ -46,7 +65,7 @@ class Index:
 
     def call(self, door: Door, headers: dict[str, str], **fields: Any) -> tuple[Caller, dict[str, Any]]:
         """The caller that comes of it, and the fields that go on."""
-        request = door.parse(json.dumps({**BODIES[door.name], **fields}).encode())
+        request = door.parse(body_of(door, {**BODIES[door.name], **fields}))
         assert self.caller.additions is not None
         lines = {name.lower().encode(): value.encode() for name, value in headers.items()}
         found = attribute(self.callers, self.caller, self.caller.additions, lines, request)

@@ -22,7 +22,8 @@ from genai_prices.types import (
 )
 
 from keeptrusts.core.calls import usage as ours
-from keeptrusts.core.pricing.price import Price, cost_nanos
+from keeptrusts.core.pricing.pieces import Pieces
+from keeptrusts.core.pricing.price import Price, Rates, cost_nanos
 from keeptrusts.workers.catalogue import PROVIDERS, Entry, compile_catalogue, compile_provider
 
 TODAY = date(2026, 11, 21)
@@ -76,8 +77,9 @@ def test_prices_per_million_become_integers() -> None:
     [
         ModelPrice(input_mtok=Decimal("0.0000001"), output_mtok=Decimal(1)),
         ModelPrice(input_mtok=Decimal(1)),
-        ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), input_audio_mtok=Decimal(9)),
+        ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), output_video_mtok=Decimal(9)),
         ModelPrice(audio_hours=Decimal(1)),
+        ModelPrice(input_audio_hours=Decimal("0.0000001")),
         [
             ConditionalPrice(prices=PLAIN),
             ConditionalPrice(constraint=TimeOfDateConstraint(start_time=time(1), end_time=time(4)), prices=PLAIN),
@@ -86,6 +88,20 @@ def test_prices_per_million_become_integers() -> None:
 )
 def test_what_cannot_be_said_exactly_is_left_out(prices: Any) -> None:
     assert compiled(model(prices)) == {}
+
+
+def test_sound_and_pictures_have_their_own_prices_by_the_token_or_by_the_piece() -> None:
+    heard = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(2), input_audio_mtok=Decimal(9))
+    assert only(model(heard)).rates == Rates(1_000_000, 2_000_000, audio_input=9_000_000)
+    whisper = only(model(ModelPrice(input_audio_hours=Decimal("0.36"), audio_hours=Decimal("0.36"))))
+    assert (whisper.rates, whisper.pieces) == (Rates(0, 0), Pieces(audio_minute=6_000_000))
+    assert only(model(ModelPrice(input_mchars=Decimal(15)))).pieces == Pieces(characters_1k=15_000_000)
+    searching = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(2), web_searches_kcount=Decimal(10))
+    assert only(model(searching)).pieces == Pieces(web_search=10_000_000)
+
+
+def test_a_model_for_sound_whose_price_says_nothing_of_it_is_left_out() -> None:
+    assert compiled(model(PLAIN, "gpt-x-audio-preview")) == {}
 
 
 def test_the_price_of_today_holds_and_the_announced_one_follows() -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from keeptrusts.core.ledger.attempt_row import attempts_text
+from keeptrusts.core.ledger.attempt_row import attempts_text, other_row
 from keeptrusts.core.ledger.records import Event
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.money import MAX_NANOS
@@ -15,7 +15,12 @@ encode = msgspec.json.Encoder().encode
 
 def call_row(event: Event, node_id: str, journal_seq: int, period_key: str | None) -> EventRow:
     """The row of a call. ``period_key`` names the wallet period that paid, None when no wallet did."""
-    who, usage = event.attribution, event.usage
+    who, usage, details = event.attribution, event.usage, None
+    if usage.other is not None or who.cost_center is not None:
+        # The ledger's rows have had their columns since before there were these, and are hashed by them.
+        told = {"cost_center": who.cost_center, "usage_other": None if usage.other is None else other_row(usage.other)}
+        details = encode({name: value for name, value in told.items() if value is not None}).decode()
+        usage = usage.summed()
     # By position, in the order of the columns: names would cost as much as all the rest, for every call that there is.
     return EventRow(
         event.call_id,
@@ -58,8 +63,7 @@ def call_row(event: Event, node_id: str, journal_seq: int, period_key: str | Non
         event.stream,
         event.http_status,
         period_key,
-        # The ledger's rows have had their columns since before there were cost centers, and are hashed by them.
-        None if who.cost_center is None else encode({"cost_center": who.cost_center}).decode(),
+        details,
     )
 
 
@@ -68,7 +72,7 @@ def misfit(event: Event) -> str | None:
     if not event.call_id:
         return "the event has no call id"
     usage = event.usage
-    numbers = (
+    numbers: tuple[int, ...] = (
         event.at_ns,
         event.latency_ms,
         event.cost_nanos or 0,
@@ -81,6 +85,8 @@ def misfit(event: Event) -> str | None:
         usage.output,
         usage.reasoning,
     )
+    if usage.other is not None:
+        numbers += usage.other.figures
     least, total = min(numbers), sum(numbers)
     for attempt in event.attempts:
         least = min(least, attempt.cost_nanos, attempt.hold_nanos)

@@ -82,6 +82,16 @@ def nanos_from_picos_up(picos: int) -> int:
     return -(-picos // PICOS_PER_NANO)
 
 
+def nanos_of_share_up(picos: int, percent: int) -> int:
+    """``percent`` % of pico-USD as nano-USD, rounded up once."""
+    return -(-picos * percent // (100 * PICOS_PER_NANO))
+
+
+def nanos_of_part_up(nanos_per_whole: int, parts: int, parts_per_whole: int) -> int:
+    """So many parts at a price for the whole (characters by the thousand, sound by the minute), rounded up once."""
+    return -(-nanos_per_whole * parts // parts_per_whole)
+
+
 def percent_of(nanos: int, percent: int) -> int:
     """``percent`` % of an amount, rounded down."""
     return nanos * percent // 100

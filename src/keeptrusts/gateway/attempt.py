@@ -9,9 +9,10 @@ from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt as AttemptRow
 from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encode_record
 from keeptrusts.core.pricing.bound import INPUT_MARGIN_TOKENS, bound_of, plain_bound_nanos, unseen_tokens
-from keeptrusts.core.pricing.price import Price, cost_nanos
+from keeptrusts.core.pricing.price import Price, cost_nanos, unsaid_part
+from keeptrusts.core.pricing.unbounded import refuse_unbounded, unpriced
 from keeptrusts.core.providers.wire import Bill, Wire
-from keeptrusts.core.refusal import Reason, Refused
+from keeptrusts.core.refusal import Refused
 from keeptrusts.core.routing.plan import Hop
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.edition import Edition, Lane
@@ -36,6 +37,9 @@ CHAT_OVERHEAD_TOKENS = 16
 
 AILING = frozenset({401, 403, 408, 425})
 """Statuses below 500 that say more about the target, or our key there, than about the request."""
+
+CHEAPER_TIERS = frozenset({"flex", "batch"})
+"""Service tiers that cost less than the standard price: without a price of their own they are taken to cost that."""
 
 Escalate = Callable[[Account, int, Refused], Awaitable[tuple[Lease, int]]]
 """Holds a call for an approver: its account, the hold that it needs, and how it is refused otherwise."""
@@ -90,7 +94,7 @@ class Attempt:
         self._sent_limit = hop.fits_max_tokens if request.max_tokens is None else None
         if price is None:
             if edition.enforced:
-                raise _unpriced(hop)
+                raise unpriced(hop.model, hop.target.provider)
             return
         longest = hop.longest_answer if self._sent_limit is None else self._sent_limit
         unknown_limit = rulebook.unknown_model_output_tokens
@@ -100,7 +104,7 @@ class Attempt:
         account = lane.account
         if account is None:
             return
-        request.refuse_unbounded()
+        refuse_unbounded(request, price, hop.model, hop.target.provider)
         if bound.sent_limit is not None:
             self._sent_limit = bound.sent_limit
         lease = treasury.purse.take(account, bound.nanos)
@@ -161,15 +165,34 @@ class Attempt:
         self._state = target.state
         self._probe = target.state.begin()
         self._sent_at = now
-        self.answer = target.send(path, lines, body, call.request_id.encode(), not request.stream, journal)
+        request_id, kind = call.request_id.encode(), request.content_type
+        self.answer = target.send(path, lines, body, request_id, not request.stream, journal, kind)
         self.forwarded = True
 
     def settle(self, bill: Bill, usage: Usage, source: UsageSource, treasury: Treasury, status: int = 200) -> None:
         """The provider answered: ``usage``, its own figures or our count of what it said, decides the cost."""
         cost = 0 if self.price is None else cost_nanos(self.price, usage)
-        self._end("settled", cost, usage, source, status, None, treasury)
+        if usage.other is not None and self.price is not None:
+            self._settle_beside_words(self.price, usage, cost, source, status, treasury)
+        else:
+            self._end("settled", cost, usage, source, status, None, treasury)
         self._call.served_model = bill.served_model
         self._tell(status)
+
+    def _settle_beside_words(
+        self, price: Price, usage: Usage, cost: int, source: UsageSource, status: int, treasury: Treasury
+    ) -> None:
+        """What has no price is flagged, and costs the hold: never less than what is known, unless it is known to be cheaper."""
+        assert usage.other is not None
+        part = unsaid_part(price, usage)
+        if part is None or usage.other.service_tier in CHEAPER_TIERS or cost > self.hold_nanos:
+            if source is UsageSource.COUNTED:
+                cost = min(cost, self.hold_nanos)
+            self._end("settled", cost, usage, source, status, part and f"no price for {part}", treasury)
+        else:
+            why, worst = f"no price for {part}", UsageSource.WORST_CASE
+            self._end("indeterminate", self.hold_nanos, usage, worst, status, why, treasury)
+        self._call.unpriced = part is not None
 
     def settle_unsaid(self, bill: Bill, request: TextRequest, output_tokens: int, treasury: Treasury) -> None:
         """The provider answered whole but does not say what it used: our own count decides where everything that it
@@ -301,12 +324,3 @@ def counted_input(request: TextRequest) -> int:
     read = request.prompt_strings()
     counted = sum(count_tokens(text) for text in read) + STRING_OVERHEAD_TOKENS * len(read) + CHAT_OVERHEAD_TOKENS
     return min(counted, request.size_bytes + INPUT_MARGIN_TOKENS)
-
-
-def _unpriced(hop: Hop) -> Refused:
-    return Refused(
-        Reason.UNPRICED_MODEL,
-        f"The model {hop.model!r} has no price at {hop.target.provider}, so its cost can't be held against a budget: "
-        "set one with POST /v1/model-pricing.",
-        {"model": hop.model, "provider": hop.target.provider},
-    )

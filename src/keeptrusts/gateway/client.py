@@ -193,6 +193,11 @@ class Client:
             self._cycle.keep_alive = False
         await self.end(data)
 
+    def break_off(self) -> None:
+        """Ends an answer that has begun in such a way that the client can't take it for whole."""
+        if self._cycle is not None:
+            self._cycle.transport.abort()
+
     @staticmethod
     async def _drain(cycle: Any) -> None:
         try:

@@ -1,10 +1,11 @@
-"""The doors through which applications ask models for text: each with its parser and its way of saying no."""
+"""The doors through which applications ask models for something: each with its parser and its way of saying no."""
 
 from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
 
+from keeptrusts.core.calls import media
 from keeptrusts.core.calls.chat import parse_chat
 from keeptrusts.core.calls.completions import parse_completion, parse_embedding
 from keeptrusts.core.calls.messages import parse_messages
@@ -22,13 +23,16 @@ Render = Callable[[Refused], bytes]
 class Door(Struct, frozen=True, eq=False):
     """A route that costs money. ``refusal`` is the body of an error, ``broken`` the event of a stream that breaks off.
 
-    ``passed``: header lines of the client's that go on to a provider of the same dialect."""
+    ``passed``: header lines of the client's that go on to a provider of the same dialect. ``takes_files``: its bodies are
+    forms, which may be as large as a file.
+    """
 
     name: str
     parse: Callable[[bytes], TextRequest]
     refusal: Render
     broken: Render
     passed: tuple[bytes, ...] = ()
+    takes_files: bool = False
 
 
 def _data_event(refused: Refused) -> bytes:
@@ -58,11 +62,26 @@ RESPONSES = Door("responses", parse_responses, error_body, _responses_event)
 EMBEDDINGS = Door("embeddings", parse_embedding, error_body, _data_event)
 MESSAGES = Door("messages", parse_messages, anthropic_body, _anthropic_event, (b"anthropic-beta",))
 
+_MEDIA: Mapping[str, tuple[Callable[[bytes], TextRequest], bool]] = {
+    "images/generations": (media.parse_generation, False),
+    "images/edits": (media.parse_edit, True),
+    "images/variations": (media.parse_variation, True),
+    "audio/speech": (media.parse_speech, False),
+    "audio/transcriptions": (media.parse_transcription, True),
+    "audio/translations": (media.parse_translation, True),
+    "moderations": (media.parse_moderation, False),
+}
+"""By the last part of their paths: who reads them, and whether they are forms."""
+
 DOORS: Mapping[str, Door] = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": COMPLETIONS,
     "/v1/responses": RESPONSES,
     "/v1/embeddings": EMBEDDINGS,
     "/v1/messages": MESSAGES,
+    **{
+        f"/v1/{name}": Door(name, parse, error_body, _data_event, takes_files=takes_files)
+        for name, (parse, takes_files) in _MEDIA.items()
+    },
 }
 """By their paths."""

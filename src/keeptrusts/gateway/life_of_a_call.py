@@ -30,6 +30,7 @@ from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.refusals import unwritten
 from keeptrusts.gateway.relay import relay_kept, relay_stream, relay_whole
+from keeptrusts.gateway.relay_bytes import relay_bytes
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 from keeptrusts.gateway.sharing import Share, share_of
 from keeptrusts.gateway.waiting_room import Applicant
@@ -59,24 +60,25 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         if refusal is not None:
             raise refusal.again()
         rulebook = edition.rulebook
-        refuse_unreadable(client.headers, rulebook.max_body_bytes)
+        most_bytes = rulebook.max_file_bytes if door.takes_files else rulebook.max_body_bytes
+        refuse_unreadable(client.headers, most_bytes)
         body = client.complete_body()
         if body is None:
-            body = await read_body(client, rulebook.max_body_bytes)
-        if len(body) > rulebook.max_body_bytes:
-            raise too_large(rulebook.max_body_bytes)
+            body = await read_body(client, most_bytes)
+        if len(body) > most_bytes:
+            raise too_large(most_bytes)
         request = door.parse(body)
         call.asked_model, call.stream = request.model, request.stream
         if caller.additions is not None:
             caller = call.caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
         lane = edition.lane(caller, request.model)
         if edition.judge is not None:
-            _judge(call, edition.judge, request, body)
+            _judge(call, edition.judge, request, request.judged(body))
         gate = edition.gate(lane, caller, client)
         permit = admit(gate, request, rulebook.default_output_tokens, node.now_s())
         try:
             share = None
-            if rulebook.cache.enabled or b"idempotency-key" in client.headers:
+            if request.repeats and (rulebook.cache.enabled or b"idempotency-key" in client.headers):
                 share = share_of(node.answers, edition, call, client, door, request, body, lane)
             if share is None:
                 await _serve(node, edition, call, client, door, request, lane, permit, None)
@@ -173,7 +175,9 @@ async def _serve(
             if call.trace is not None:
                 lines += call.trace.line
             attempt.forward(request, edition, lines, node.journal, node.loop.time())
-            if request.stream:
+            if request.binary:
+                await relay_bytes(node, call, client, request, attempt, permit)
+            elif request.stream:
                 await relay_stream(node, call, client, door, request, attempt, permit, share)
             else:
                 await relay_whole(node, call, client, request, attempt, permit, share)

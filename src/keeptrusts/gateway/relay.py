@@ -37,7 +37,7 @@ async def relay_whole(
     content = await attempt.answer.whole()
     status = attempt.answer.status
     if status != 200:
-        await _relay_error(node, call, client, request, attempt, status, content)
+        await relay_error(node, call, client, request, attempt, status, content)
         return
     try:
         answer = attempt.wire.whole(request, content, call.at_ns // NANOS_PER_S)
@@ -45,7 +45,7 @@ async def relay_whole(
         raise UpstreamFailed(str(error), sent=True) from None
     bill = answer.bill
     if bill.usage is not None:
-        attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury)
+        attempt.settle(bill, bill.usage, bill.source, node.treasury)
     else:
         output_tokens = sum(count_tokens(text) for text in attempt.wire.spoken(content))
         attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
@@ -75,7 +75,7 @@ async def relay_stream(
     answer = attempt.answer
     await answer.head()
     if answer.status != 200:
-        await _relay_error(node, call, client, request, attempt, answer.status, await answer.whole())
+        await relay_error(node, call, client, request, attempt, answer.status, await answer.whole())
         return
     data = await answer.read()
     if not data:
@@ -140,7 +140,7 @@ def _settle_stream(
     return broken_event + door.broken(refused)
 
 
-async def _relay_error(
+async def relay_error(
     node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, status: int, content: bytes
 ) -> None:
     """A provider's error status. What the client caused is relayed in its own dialect; the rest is raised as Refused."""

@@ -71,10 +71,17 @@ class SimulatedTarget:
         self._calls = 0
 
     def send(
-        self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal
+        self,
+        path: str,
+        lines: bytes,
+        body: bytes,
+        request_id: bytes,
+        whole: bool,
+        journal: Journal,
+        content_type: str = "",
     ) -> SimulatedAnswer:
         """See ReadyTarget."""
-        del path, lines, request_id
+        del path, lines, request_id, content_type
         self._calls += 1
         settings = self._settings
         if settings.fault_every and self._calls % settings.fault_every == 0:

@@ -15,6 +15,7 @@ from keeptrusts.gateway.upstream import Origin
 
 EVENT_STREAMS = "text/event-stream, application/vnd.amazon.eventstream"
 MAX_PATHS = 1_000
+JSON = "application/json"
 ID_HEADERS = {"anthropic": b"request-id", "bedrock": b"x-amzn-requestid", "azure": b"apim-request-id"}
 """Where a provider says what it calls a request, for its support; elsewhere as OpenAI does."""
 
@@ -52,7 +53,16 @@ class ReadyTarget(Protocol):
     def state(self) -> TargetState:
         """How it has done so far."""
 
-    def send(self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
+    def send(
+        self,
+        path: str,
+        lines: bytes,
+        body: bytes,
+        request_id: bytes,
+        whole: bool,
+        journal: Journal,
+        content_type: str = JSON,
+    ) -> Answer:
         """Sends a request as soon as the journal holds what was appended to it. What fails, fails the answer.
 
         ``path`` is below the target's base URL; ``lines`` are further header lines, each ended by CRLF.
@@ -83,9 +93,20 @@ class HttpTarget:
         self._connecting: set[asyncio.Task[None]] = set()
         self._heads: dict[str, bytes] = {}
 
-    def send(self, path: str, lines: bytes, body: bytes, request_id: bytes, whole: bool, journal: Journal) -> Answer:
+    def send(
+        self,
+        path: str,
+        lines: bytes,
+        body: bytes,
+        request_id: bytes,
+        whole: bool,
+        journal: Journal,
+        content_type: str = JSON,
+    ) -> Answer:
         """See ReadyTarget."""
-        head = self._heads.get(path) or self._head(path)
+        head = self._heads.get(path) if content_type == JSON else self._head(path, content_type)
+        if head is None:
+            head = self._kept_head(path)
         if self._sign is not None:
             lines += self._sign(self._origin.host_header, self._origin.path + path, body)
         head = b"%b%b\r\n%bcontent-length: %d\r\n\r\n" % (head, request_id, lines, len(body))
@@ -99,13 +120,16 @@ class HttpTarget:
             task.add_done_callback(self._connecting.discard)
         return exchange
 
-    def _head(self, path: str) -> bytes:
+    def _head(self, path: str, content_type: str) -> bytes:
         """Everything of the request's head that its path decides, up to the request's id."""
         lines = [f"POST {self._origin.path}{path} HTTP/1.1", f"host: {self._origin.host_header}", *self._fixed_lines]
-        lines += ["content-type: application/json", f"accept: application/json, {EVENT_STREAMS}"]
+        lines += [f"content-type: {content_type}", f"accept: application/json, {EVENT_STREAMS}"]
+        return ("\r\n".join(lines) + "\r\nx-request-id: ").encode("latin-1")
+
+    def _kept_head(self, path: str) -> bytes:
         if len(self._heads) >= MAX_PATHS:
             self._heads.clear()
-        head = self._heads[path] = ("\r\n".join(lines) + "\r\nx-request-id: ").encode("latin-1")
+        head = self._heads[path] = self._head(path, JSON)
         return head
 
     async def _connect_and_send(self, exchange: Exchange, journal: Journal) -> None:

@@ -1,7 +1,7 @@
 """Compiles the price catalogue of genai-prices to our integer prices: exactly, or not at all.
 
-A model is left out when its price depends on the hour, on a kind of token that our rows don't count (audio, images), on
-time or pages, or does not fit an integer of pico-USD: an amount that is nearly right would be billed as if it were.
+A model is left out when its price depends on the hour, on what our rows don't count (video, pages), or does not fit our
+integers: an amount that is nearly right would be billed as if it were.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from keeptrusts.core.money import BadAmount, nanos_from_usd, pico_per_token
+from keeptrusts.core.pricing.pieces import Pieces
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 
 if TYPE_CHECKING:
@@ -45,15 +46,32 @@ RATE_KEYS = {
     "cache_write": "cache_write_mtok",
     "cache_write_1h": "cache_write_1h_mtok",
     "reasoning": "output_reasoning_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_read": "cache_audio_read_mtok",
+    "image_input": "input_image_mtok",
+    "audio_output": "output_audio_mtok",
+    "image_output": "output_image_mtok",
 }
 REQUEST_KEY = "requests_kcount"
-# Fees of server tools, which a call must ask for by name and which are refused under a budget: tokens cost the same.
-TOOL_KEYS = {"web_searches_kcount", "storage_searches_kcount"}
-KNOWN_KEYS = {*RATE_KEYS.values(), REQUEST_KEY, *TOOL_KEYS}
+PIECE_KEYS: Mapping[str, tuple[str, int]] = {
+    "characters_1k": ("input_mchars", 1_000),
+    "audio_minute": ("input_audio_hours", 60),
+    "web_search": ("web_searches_kcount", 1_000),
+    "file_search": ("storage_searches_kcount", 1_000),
+}
+"""By the piece: the catalogue's key, and how many of ours its unit holds."""
+
+# Of pictures no provider tells which were read from the cache: they are taken to cost what others cost. What whole hours of
+# sound cost is told twice.
+MORE_KEYS = {"cache_image_read_mtok", "audio_hours"}
+KNOWN_KEYS = {*RATE_KEYS.values(), REQUEST_KEY, *(key for key, _ in PIECE_KEYS.values()), *MORE_KEYS}
 
 
-UNSAID_FEES = ("-search-", "-audio", "-realtime", "-transcribe", "-tts")
-"""Models that bill what their token prices don't say: a search with every call, or audio. People may price them."""
+UNSAID_FEES = ("-search-", "-realtime", "-live")
+"""Models that bill what their prices don't say, or that no route here reaches. People may price them."""
+
+SOUND = ("-audio", "-transcribe")
+"""Models whose price, if it says nothing of sound, lacks the greater part."""
 
 
 class Inexact(Exception):
@@ -140,8 +158,8 @@ def price_of(provider: str, name: str, model: "ModelInfo", source: "ModelPrice")
     given: dict[str, Any] = {
         key: value for key, value in vars(source).items() if not key.startswith("_") and value is not None
     }
-    if not given.keys() <= KNOWN_KEYS or not {"input_mtok", "output_mtok"} <= given.keys():
-        raise Inexact(f"{name} is priced by more than tokens in and out")
+    if not given.keys() <= KNOWN_KEYS or not _says_all(name, given):
+        raise Inexact(f"{name} is priced by more than we count")
     thresholds = sorted({tier.start for value in given.values() for tier in getattr(value, "tiers", ())})
     tiers = tuple(Tier(threshold, _rates(given, threshold)) for threshold in thresholds)
     return Price(
@@ -152,18 +170,42 @@ def price_of(provider: str, name: str, model: "ModelInfo", source: "ModelPrice")
         tiers=tiers,
         request_nanos=nanos_from_usd(_at(given.get(REQUEST_KEY, Decimal(0)), None).scaleb(-3)),
         context_window=model.context_window,
+        pieces=_pieces(given),
     )
+
+
+def _says_all(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether input and output have a price; by the piece, only one kind of piece has."""
+    if {"input_mtok", "output_mtok"} <= given.keys():
+        return not any(mark in name for mark in SOUND) or "input_audio_mtok" in given
+    return given.keys() in ({"input_mchars"}, {"input_audio_hours"}, {"input_audio_hours", "audio_hours"})
+
+
+def _pieces(given: Mapping[str, Any]) -> Pieces | None:
+    prices: dict[str, Any] = {
+        piece: nanos_from_usd(_exact_share(_at(given[key], None), parts))
+        for piece, (key, parts) in PIECE_KEYS.items()
+        if key in given
+    }
+    return Pieces(**prices) if prices else None
+
+
+def _exact_share(price: Decimal, parts: int) -> Decimal:
+    share = price / parts
+    if share * parts != price:
+        raise Inexact(f"{price} is not {parts} equal parts")
+    return share
 
 
 def _rates(given: dict[str, Any], threshold: int | None) -> Rates:
     # USD per million tokens, brought to USD per thousand without a division.
-    return Rates(
-        **{
-            bucket: pico_per_token(_at(given[key], threshold).scaleb(-3))
-            for bucket, key in RATE_KEYS.items()
-            if key in given
-        }
-    )
+    said = {
+        bucket: pico_per_token(_at(given[key], threshold).scaleb(-3))
+        for bucket, key in RATE_KEYS.items()
+        if key in given
+    }
+    # What is billed by the piece has no price by the token.
+    return Rates(**{"input": 0, "output": 0, **said})
 
 
 def _at(value: Any, threshold: int | None) -> Decimal:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from keeptrusts.clock import unix_ms
 from keeptrusts.control.context import Control
 from keeptrusts.control.prices import Seed, catalogue_seeded, seed
+from keeptrusts.workers.own_prices import EDITION, OWN_PRICES
 
 PACKAGE = "genai-prices"
 
@@ -15,7 +16,7 @@ async def seed_prices(control: Control) -> int:
 
     The catalogue is only read when its release is not the one seeded last: it takes over half a second.
     """
-    catalogue = f"{PACKAGE} {version(PACKAGE)}"
+    catalogue = f"{PACKAGE} {version(PACKAGE)} with our own {EDITION}"
     if await catalogue_seeded(control) == catalogue:
         return 0
     from genai_prices.data import providers
@@ -30,4 +31,6 @@ async def seed_prices(control: Control) -> int:
         )
         for entry in compile_catalogue(providers, now.date())
     ]
+    known = {(each.price.provider, each.price.model) for each in seeds}
+    seeds += [Seed(price, None) for price in OWN_PRICES if (price.provider, price.model) not in known]
     return await seed(control, catalogue, seeds)

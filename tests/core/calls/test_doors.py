@@ -15,6 +15,7 @@ from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.responses import parse_responses
 from keeptrusts.core.pricing.bound import bound_of, unseen_tokens
 from keeptrusts.core.pricing.price import Price, Rates
+from keeptrusts.core.pricing.unbounded import refuse_unbounded
 from keeptrusts.core.refusal import Reason, Refused
 
 Parse = Callable[[bytes], TextRequest]
@@ -111,7 +112,7 @@ def test_what_bytes_do_not_bound_is_held_as_a_full_context(door: str, more: dict
 )
 def test_what_nothing_bounds_is_refused_under_a_budget(door: str, more: dict[str, Any], param: str) -> None:
     with pytest.raises(Refused) as caught:
-        read(door, **more).refuse_unbounded()
+        refuse_unbounded(read(door, **more), Price("v", "p", "m", Rates(1, 1)), "m", "p")
     assert (caught.value.reason, caught.value.details) == (Reason.UNBOUNDED_COST, {"param": param})
 
 

@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keeptrusts.core.calls.chat import parse_chat
+from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.pricing.bound import (
     FULL_CONTEXT_TOKENS,
@@ -17,9 +19,12 @@ from keeptrusts.core.pricing.bound import (
     max_output_tokens,
     plain_bound_nanos,
 )
+from keeptrusts.core.pricing.pieces import ServiceTier
 from keeptrusts.core.pricing.price import Price, Rates, Tier, bound_nanos, cost_nanos
+from keeptrusts.core.pricing.unbounded import refuse_unbounded
 from keeptrusts.core.refusal import Reason, Refused
 
+PLAIN = Price("p", "o", "m", Rates(1, 1))
 rate = st.integers(0, 10**8)
 rates = st.builds(
     Rates,
@@ -152,11 +157,42 @@ def test_the_longest_answer_of_a_model(model: str, price: Price | None, longest:
 )
 def test_what_nothing_bounds_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(Refused) as caught:
-        request_of(**fields).refuse_unbounded()
+        refuse_unbounded(request_of(**fields), PLAIN, "m", "o")
     assert caught.value.reason is Reason.UNBOUNDED_COST
     assert caught.value.details == {"param": next(iter(fields))}
 
 
 @pytest.mark.parametrize("fields", [{}, {"web_search_options": None}, {"service_tier": "flex"}, {"service_tier": None}])
 def test_what_is_bounded_is_not_refused(fields: dict[str, Any]) -> None:
-    request_of(**fields).refuse_unbounded()
+    refuse_unbounded(request_of(**fields), PLAIN, "m", "o")
+
+
+HEARD = {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": ""}}]}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "known"),
+    [
+        (HEARD, {"rates": Rates(1, 1, audio_input=1)}),
+        ({"audio": {"voice": "x"}}, {"rates": Rates(1, 1, audio_output=1)}),
+        ({"service_tier": "priority"}, {"service_tiers": (ServiceTier("priority", 175),)}),
+    ],
+)
+def test_what_a_price_knows_is_not_refused(fields: dict[str, Any], known: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        refuse_unbounded(request_of(**fields), PLAIN, "m", "o")
+    refuse_unbounded(request_of(**fields), msgspec.structs.replace(PLAIN, **known), "m", "o")
+
+
+def test_sound_can_not_hide_behind_an_escape() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":[{"type":"input\\u005faudio"}]}]}'
+    with pytest.raises(Refused):
+        refuse_unbounded(parse_chat(body), PLAIN, "m", "o")
+
+
+def test_a_dearer_tier_is_held_at_its_price() -> None:
+    price = msgspec.structs.replace(PLAIN, rates=Rates(1_000, 2_000), service_tiers=(ServiceTier("priority", 175),))
+    request = request_of(service_tier="priority", max_tokens=100)
+    usage = Usage(input=50, output=100, other=Other(service_tier="priority"))
+    assert cost_nanos(price, usage) == 438
+    assert bound_of(request, price, 100, 100).nanos >= 438

@@ -9,10 +9,20 @@ from hypothesis import strategies as st
 
 from keeptrusts.core.calls.chat import parse_chat
 from keeptrusts.core.calls.completions import parse_completion, parse_embedding
+from keeptrusts.core.calls.media import (
+    parse_edit,
+    parse_generation,
+    parse_moderation,
+    parse_speech,
+    parse_transcription,
+    parse_translation,
+    parse_variation,
+)
 from keeptrusts.core.calls.messages import parse_messages
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.responses import parse_responses
 from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.providers.media import MEDIA
 from keeptrusts.core.providers.wire import NoAnswer, Stream
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Refused
@@ -58,12 +68,28 @@ CHUNKS = [
 CHAT = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}')
 MESSAGES = parse_messages(b'{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"Hi"}]}')
 RESPONSES = parse_responses(b'{"model":"m","input":"Hi","stream":true}')
+PICTURE = (
+    b'\r\n--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nHi'
+    b'\r\n--x\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\nPNG\r\n--x--\r\n'
+)
+SOUND = b'\r\n--x\r\ncontent-disposition: form-data; name="file"; filename="a.mp3"\r\n\r\nMP3\r\n--x--\r\n'
 REQUESTS: dict[str, TextRequest] = {
     "chat": CHAT,
     "completions": parse_completion(b'{"model":"m","prompt":"Hi"}'),
     "responses": RESPONSES,
     "messages": MESSAGES,
     "embeddings": parse_embedding(b'{"model":"m","input":"Hi"}'),
+    "images/generations": parse_generation(b'{"model":"m","prompt":"Hi"}'),
+    "audio/speech": parse_speech(b'{"model":"m","input":"Hi"}'),
+    "moderations": parse_moderation(b'{"model":"m","input":"Hi"}'),
+    **{
+        route: parse(b'--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nm' + PICTURE)
+        for route, parse in (("images/edits", parse_edit), ("images/variations", parse_variation))
+    },
+    **{
+        route: parse(b'--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nm' + SOUND)
+        for route, parse in (("audio/transcriptions", parse_transcription), ("audio/translations", parse_translation))
+    },
 }
 
 
@@ -181,9 +207,9 @@ def test_embeddings_cost_their_input() -> None:
     assert wire.whole(request, b'{"data":[],"usage":{"prompt_tokens":-1}}', NOW_S).bill.usage is None
 
 
-def test_every_door_leads_to_every_provider_but_for_embeddings() -> None:
+def test_every_door_of_words_leads_to_every_provider() -> None:
     providers = {"openai", "openai-compatible", "azure", "anthropic", "gemini", "bedrock", "simulated"}
     assert {door: set(wires) for door, wires in WIRES.items()} == {
         **dict.fromkeys(("chat", "completions", "responses", "messages"), providers),
-        "embeddings": {"openai", "openai-compatible", "azure"},
+        **{door: {"openai", "openai-compatible", "azure"} for door in ("embeddings", *MEDIA)},
     }

@@ -1,6 +1,5 @@
 """``/v1/model-pricing``: what models cost."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
@@ -11,9 +10,11 @@ from keeptrusts.api.exact_json import answer
 from keeptrusts.api.shapes import COUNT_MAX, AmountNanos, Count, Instant, Name, RatePico, Shape, Usd, rfc3339
 from keeptrusts.control import prices
 from keeptrusts.core.money import usd, usd_per_1k_tokens
+from keeptrusts.core.pricing.names import given_pieces, given_rates, given_tiers, told_pieces, told_rates
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 
 TIERS_MAX = 20
+IMAGES_MAX = 50
 Tokens = Annotated[Count, Field(ge=1, le=COUNT_MAX)]
 
 
@@ -26,17 +27,15 @@ class RatesShape(Shape):
     cache_write_cost_per_1k_tokens: RatePico | None = None
     cache_write_1h_cost_per_1k_tokens: RatePico | None = None
     reasoning_cost_per_1k_tokens: RatePico | None = None
+    audio_input_cost_per_1k_tokens: RatePico | None = None
+    cached_audio_input_cost_per_1k_tokens: RatePico | None = None
+    image_input_cost_per_1k_tokens: RatePico | None = None
+    audio_output_cost_per_1k_tokens: RatePico | None = None
+    image_output_cost_per_1k_tokens: RatePico | None = None
 
     def rates(self) -> Rates:
         """The rates as the core knows them."""
-        return Rates(
-            input=self.input_cost_per_1k_tokens,
-            output=self.output_cost_per_1k_tokens,
-            cache_read=self.cached_input_cost_per_1k_tokens,
-            cache_write=self.cache_write_cost_per_1k_tokens,
-            cache_write_1h=self.cache_write_1h_cost_per_1k_tokens,
-            reasoning=self.reasoning_cost_per_1k_tokens,
-        )
+        return Rates(**given_rates(self))
 
 
 class TierShape(RatesShape):
@@ -45,12 +44,34 @@ class TierShape(RatesShape):
     above_input_tokens: Tokens
 
 
+class ImageCostShape(Shape):
+    """What one picture costs. Of several entries the first that fits its quality and size holds."""
+
+    quality: Name | None = None
+    size: Name | None = None
+    cost: AmountNanos
+
+
+class ServiceTierShape(Shape):
+    """What tokens cost at a tier of the provider, in percent of the standard price."""
+
+    name: Name
+    percent: Annotated[Count, Field(ge=1, le=1_000)]
+
+
 class PricePost(RatesShape):
     """A price of a model at a provider; posting the same pair again makes a new version."""
 
     model: Name
     provider: Name
     request_cost: AmountNanos = 0
+    image_costs: list[ImageCostShape] = Field(default_factory=list, max_length=IMAGES_MAX)
+    cost_per_1k_characters: AmountNanos | None = None
+    cost_per_audio_minute: AmountNanos | None = None
+    web_search_cost: AmountNanos | None = None
+    file_search_cost: AmountNanos | None = None
+    code_session_cost: AmountNanos | None = None
+    service_tiers: list[ServiceTierShape] = Field(default_factory=list, max_length=10)
     tiers: list[TierShape] = Field(default_factory=list, max_length=TIERS_MAX)
     max_output_tokens: Tokens | None = None
     context_window: Tokens | None = None
@@ -74,12 +95,25 @@ class RatesAnswer(BaseModel):
     cache_write_cost_per_1k_tokens: Usd | None
     cache_write_1h_cost_per_1k_tokens: Usd | None
     reasoning_cost_per_1k_tokens: Usd | None
+    audio_input_cost_per_1k_tokens: Usd | None
+    cached_audio_input_cost_per_1k_tokens: Usd | None
+    image_input_cost_per_1k_tokens: Usd | None
+    audio_output_cost_per_1k_tokens: Usd | None
+    image_output_cost_per_1k_tokens: Usd | None
 
 
 class TierAnswer(RatesAnswer):
     """See TierShape."""
 
     above_input_tokens: int
+
+
+class ImageCostAnswer(BaseModel):
+    """See ImageCostShape."""
+
+    quality: str | None
+    size: str | None
+    cost: Usd
 
 
 class PriceAnswer(RatesAnswer):
@@ -89,6 +123,13 @@ class PriceAnswer(RatesAnswer):
     model: str
     provider: str
     request_cost: Usd
+    image_costs: list[ImageCostAnswer]
+    cost_per_1k_characters: Usd | None
+    cost_per_audio_minute: Usd | None
+    web_search_cost: Usd | None
+    file_search_cost: Usd | None
+    code_session_cost: Usd | None
+    service_tiers: list[ServiceTierShape]
     tiers: list[TierAnswer]
     max_output_tokens: int | None
     context_window: int | None
@@ -110,6 +151,8 @@ async def post(control: TheControl, actor: TheActor, body: PricePost) -> Respons
         request_nanos=body.request_cost,
         max_output_tokens=body.max_output_tokens,
         context_window=body.context_window,
+        pieces=given_pieces(body),
+        service_tiers=given_tiers(body),
     )
     return answer(told(await prices.post(control, actor, price, body.effective_from)), 201)
 
@@ -126,26 +169,16 @@ def told(price: Price) -> dict[str, object]:
         "id": price.version,
         "model": price.model,
         "provider": price.provider,
-        **_rates(price.rates),
+        **told_rates(price.rates, usd_per_1k_tokens),
         "request_cost": usd(price.request_nanos),
-        "tiers": [{"above_input_tokens": tier.above_input_tokens, **_rates(tier.rates)} for tier in price.tiers],
+        **told_pieces(price.pieces, usd),
+        "service_tiers": [{"name": tier.name, "percent": tier.percent} for tier in price.service_tiers],
+        "tiers": [
+            {"above_input_tokens": tier.above_input_tokens, **told_rates(tier.rates, usd_per_1k_tokens)}
+            for tier in price.tiers
+        ],
         "max_output_tokens": price.max_output_tokens,
         "context_window": price.context_window,
         "source": price.source,
         "effective_from": None if price.effective_from is None else rfc3339(price.effective_from),
     }
-
-
-def _rates(rates: Rates) -> dict[str, Decimal | None]:
-    return {
-        "input_cost_per_1k_tokens": usd_per_1k_tokens(rates.input),
-        "output_cost_per_1k_tokens": usd_per_1k_tokens(rates.output),
-        "cached_input_cost_per_1k_tokens": _rate(rates.cache_read),
-        "cache_write_cost_per_1k_tokens": _rate(rates.cache_write),
-        "cache_write_1h_cost_per_1k_tokens": _rate(rates.cache_write_1h),
-        "reasoning_cost_per_1k_tokens": _rate(rates.reasoning),
-    }
-
-
-def _rate(pico: int | None) -> Decimal | None:
-    return None if pico is None else usd_per_1k_tokens(pico)

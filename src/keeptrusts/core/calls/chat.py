@@ -45,8 +45,6 @@ PLAIN_FIELDS = frozenset(
 MEANT_FIELDS = PLAIN_FIELDS | {"service_tier", "web_search_options", "audio", "modalities", "prediction"}
 """Fields that decide what a call costs, or where it goes."""
 
-STANDARD_TIERS = frozenset({b"null", b'"auto"', b'"default"', b'"flex"', b'"standard_only"'})
-
 
 class ChatRequest(TextRequest):
     """``POST /v1/chat/completions``."""
@@ -58,7 +56,6 @@ class ChatRequest(TextRequest):
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user", "metadata"})
     unbounded_fields: ClassVar[Mapping[str, str]] = {
         "web_search_options": "a web search is billed by what it finds",
-        "audio": "audio output has a price of its own",
     }
     passing_fields: ClassVar[frozenset[str]] = frozenset({"web_search_options"})
     include_usage = False
@@ -84,16 +81,10 @@ class ChatRequest(TextRequest):
             read.append(self.value("tools"))
         return list(strings(read))
 
-    def refuse_unbounded(self) -> None:
-        """See TextRequest."""
-        if b'"input_audio"' in bytes(self.fields["messages"]):
-            raise Refused(
-                Reason.UNBOUNDED_COST,
-                "Audio input can't be used under a budget: its tokens have a price of their own, which is not known here.",
-                {"param": "messages"},
-            )
-        super().refuse_unbounded()
-        refuse_dear_tier(self)
+    def brings_sound(self) -> bool:
+        """Whether a message holds sound."""
+        raw = bytes(self.fields["messages"])
+        return b'"input_audio"' in (encode(self.value("messages")) if b"\\u" in raw else raw)
 
     def _messages(self) -> list[dict[str, Any]]:
         return [message for message in self.value("messages") if isinstance(message, dict)]
@@ -176,17 +167,6 @@ def _with_usage(request: TextRequest) -> Raw:
         return INCLUDE_USAGE
     kept = typed(options, dict[str, Raw] | None, "stream_options", "an object") or {}
     return Raw(encode({**kept, "include_usage": True}))
-
-
-def refuse_dear_tier(request: TextRequest) -> None:
-    """Raises Refused(UNBOUNDED_COST) for a service tier that has a price of its own."""
-    tier = request.fields.get("service_tier")
-    if tier is not None and bytes(tier) not in STANDARD_TIERS:
-        raise Refused(
-            Reason.UNBOUNDED_COST,
-            "`service_tier` must be auto, default or flex under a budget: other tiers have no price here.",
-            {"param": "service_tier"},
-        )
 
 
 def refuse_server_tools(request: TextRequest, own: frozenset[str | None]) -> None:

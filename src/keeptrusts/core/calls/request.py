@@ -49,6 +49,11 @@ class TextRequest:
     stream = False
     include_usage = True
     n = 1
+    content_type = "application/json"
+    repeats = True
+    """Whether an equal question may be given the answer that was paid for before."""
+    binary = False
+    """Whether the answer is no JSON and no stream of events, but passed on as the bytes that come."""
 
     def __init__(self, fields: dict[str, Raw], model: str, size_bytes: int, plain: bool = False) -> None:
         self.fields = fields
@@ -77,6 +82,10 @@ class TextRequest:
         """Every string that may become a part of the prompt, names of fields too: what an exact count must count."""
         fields = self.fields.keys() & self.prompt_fields
         return [text for field in fields for text in strings(self.value(field), names=True)]
+
+    def judged(self, body: bytes) -> bytes:
+        """The JSON text that holds all that the model reads as words: the ``body`` that it was read from."""
+        return body
 
     def has_media(self) -> bool:
         """Whether the prompt carries something whose tokens its bytes don't bound: an image, audio, a file, a part of a

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from keeptrusts.core.calls.chat import refuse_dear_tier, refuse_server_tools
+from keeptrusts.core.calls.chat import refuse_server_tools
 from keeptrusts.core.calls.request import (
     NOTHING,
     TextRequest,
@@ -50,7 +50,6 @@ class ResponsesRequest(TextRequest):
     def refuse_unbounded(self) -> None:
         """See TextRequest."""
         refuse_server_tools(self, frozenset({"function", "custom"}))
-        refuse_dear_tier(self)
 
 
 def _is_media(item: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from keeptrusts.core.calls.other_usage import Other, tier_of
 from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 
 
@@ -21,6 +22,10 @@ class _OutputDetails(Struct, frozen=True):
     thinking_tokens: int = 0
 
 
+class _ServerTools(Struct, frozen=True):
+    web_search_requests: int = 0
+
+
 class Figures(Struct, frozen=True):
     """The figures as they are told; None is one that is not."""
 
@@ -30,6 +35,8 @@ class Figures(Struct, frozen=True):
     cache_creation: _CacheCreation | None = None
     output_tokens: int | None = None
     output_tokens_details: _OutputDetails | None = None
+    server_tool_use: _ServerTools | None = None
+    service_tier: str | None = None
 
     def then(self, later: "Figures") -> "Figures":
         """These figures, but for those that ``later`` tells anew."""
@@ -63,6 +70,8 @@ def usage_of(figures: Figures) -> Usage | None:
     if written is not None and written != short + long:
         return None
     thinking = figures.output_tokens_details.thinking_tokens if figures.output_tokens_details is not None else 0
+    searches = 0 if figures.server_tool_use is None else figures.server_tool_use.web_search_requests
+    tier = tier_of(figures.service_tier)
     usage = Usage(
         figures.input_tokens,
         figures.cache_read_input_tokens or 0,
@@ -70,9 +79,10 @@ def usage_of(figures: Figures) -> Usage | None:
         long,
         figures.output_tokens,
         min(thinking, figures.output_tokens),
+        None if searches == 0 and tier is None else Other(web_searches=searches, service_tier=tier),
     )
-    possible = all(0 <= count <= MOST_TOKENS for count in (*msgspec.structs.astuple(usage), thinking))
-    return usage if possible else None
+    counts = (usage.input, usage.cache_read, short, long, usage.output, thinking, searches)
+    return usage if all(0 <= count <= MOST_TOKENS for count in counts) else None
 
 
 def write_usage(usage: Usage | None) -> dict[str, Any]:
@@ -80,13 +90,13 @@ def write_usage(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     return {
-        "input_tokens": usage.input,
+        "input_tokens": usage.summed().input,
         "cache_creation_input_tokens": usage.cache_write + usage.cache_write_1h,
         "cache_read_input_tokens": usage.cache_read,
         "cache_creation": {
             "ephemeral_5m_input_tokens": usage.cache_write,
             "ephemeral_1h_input_tokens": usage.cache_write_1h,
         },
-        "output_tokens": usage.output,
+        "output_tokens": usage.summed().output,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
     }

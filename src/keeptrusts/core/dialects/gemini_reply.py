@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from keeptrusts.core.calls.conversation import Choice, Reply, StopReason, Text, Thinking, ToolUse
+from keeptrusts.core.calls.other_usage import Other, some
 from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 from keeptrusts.core.dialects.gemini_thinking import marked
 
@@ -57,6 +58,11 @@ class _PromptFeedback(Struct, frozen=True, rename="camel"):
     block_reason: str | None = None
 
 
+class _Modality(Struct, frozen=True, rename="camel"):
+    modality: str = ""
+    token_count: int = 0
+
+
 class _Usage(Struct, frozen=True, rename="camel"):
     prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
@@ -64,6 +70,9 @@ class _Usage(Struct, frozen=True, rename="camel"):
     candidates_token_count: int | None = None
     thoughts_token_count: int | None = None
     total_token_count: int | None = None
+    prompt_tokens_details: list[_Modality] | None = None
+    cache_tokens_details: list[_Modality] | None = None
+    candidates_tokens_details: list[_Modality] | None = None
 
 
 class _Error(Struct, frozen=True):
@@ -230,7 +239,29 @@ def read_usage(metadata: Raw) -> Usage | None:
     least, most = min(prompt, cached, tools, shown, thoughts), max(prompt + tools, output)
     if least < 0 or most > MOST_TOKENS or cached > prompt or thoughts > output:
         return None
-    return Usage(input=prompt - cached + tools, cache_read=cached, output=output, reasoning=thoughts)
+    fresh, other = prompt - cached + tools, _beside_words(told)
+    if other is None:
+        return Usage(input=fresh, cache_read=cached, output=output, reasoning=thoughts)
+    words = fresh - other.input_tokens
+    read, said = cached - other.audio_read, output - other.output_tokens
+    if min(words, read, said - thoughts, *other.figures) < 0:
+        return None
+    return Usage(input=words, cache_read=read, output=said, reasoning=thoughts, other=other)
+
+
+def _beside_words(told: _Usage) -> Other | None:
+    """Tokens of sound and pictures, which have prices of their own at some models. What was read from the cache is in the
+    prompt's figures too."""
+    heard, kept = _of(told.prompt_tokens_details, "AUDIO"), _of(told.cache_tokens_details, "AUDIO")
+    seen = _of(told.prompt_tokens_details, "IMAGE") - _of(told.cache_tokens_details, "IMAGE")
+    spoken, drawn = _of(told.candidates_tokens_details, "AUDIO"), _of(told.candidates_tokens_details, "IMAGE")
+    return some(
+        Other(audio_input=heard - kept, audio_read=kept, image_input=seen, audio_output=spoken, image_output=drawn)
+    )
+
+
+def _of(details: list[_Modality] | None, modality: str) -> int:
+    return sum(each.token_count for each in details or () if each.modality == modality)
 
 
 _KEYS = re.compile(r"(?<=api_key:)[^\s'\"]+|AIza[\w-]{20,}")

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from keeptrusts.core.calls.other_usage import Other, some, tier_of
 from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 
 
@@ -62,6 +63,45 @@ def buckets(told: Raw | bytes) -> Usage | None:
     return None if reasoning > usage.output_tokens else Usage(*figures)
 
 
+class _Action(Struct, frozen=True):
+    type: str | None = None
+
+
+class _Item(Struct, frozen=True):
+    type: str | None = None
+    action: _Action | None = None
+    container_id: str | None = None
+
+
+_decode_items = msgspec.json.Decoder(list[_Item]).decode
+_TOOL_ITEMS = (b"_search_call", b"code_interpreter_call")
+
+
+def with_tools(usage: Usage | None, output: Raw, service_tier: str | None) -> Usage | None:
+    """The usage with the tools that ran at OpenAI, by the answer's ``output`` items, and the tier that served it.
+
+    Of web searches the actions ``search`` are billed; of the code interpreter its containers.
+    """
+    told = bytes(output)
+    tier = tier_of(service_tier)
+    uses_tools = any(name in told for name in _TOOL_ITEMS)
+    if usage is None or (tier is None and not uses_tools):
+        return usage
+    try:
+        items = _decode_items(told) if uses_tools else []
+    except UNREADABLE:
+        return None
+    searches = [i for i in items if i.type == "web_search_call" and (i.action is None or i.action.type in SEARCHES)]
+    files = [i for i in items if i.type == "file_search_call"]
+    code = [i.container_id for i in items if i.type == "code_interpreter_call"]
+    sessions = len(set(filter(None, code))) + code.count(None)
+    other = Other(web_searches=len(searches), file_searches=len(files), code_sessions=sessions, service_tier=tier)
+    return msgspec.structs.replace(usage, other=some(other))
+
+
+SEARCHES = (None, "search")
+
+
 def usage_object(usage: Usage | None) -> dict[str, Any] | None:
     """The ``usage`` object that tells this."""
     if usage is None:
@@ -72,7 +112,7 @@ def usage_object(usage: Usage | None) -> dict[str, Any] | None:
             "cached_tokens": usage.cache_read,
             "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
         },
-        "output_tokens": usage.output,
+        "output_tokens": usage.total_tokens - usage.prompt_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.total_tokens,
     }

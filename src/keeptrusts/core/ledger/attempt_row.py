@@ -1,14 +1,45 @@
 """The attempts of a call as its ledger row keeps them: a JSON text, so that a reader needs no key to what stands where."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.records import Attempt
 
 encode = msgspec.json.Encoder().encode
+
+
+class OtherRow(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What is used beside words, by name. See core/calls/other_usage.py."""
+
+    audio_input: int = 0
+    audio_read: int = 0
+    image_input: int = 0
+    audio_output: int = 0
+    image_output: int = 0
+    images: int = 0
+    image_kind: str | None = None
+    characters: int = 0
+    audio_ms: int = 0
+    web_searches: int = 0
+    file_searches: int = 0
+    code_sessions: int = 0
+    service_tier: str | None = None
+
+
+class WordsRow(Struct, frozen=True, gc=False):
+    """Tokens by bucket, where nothing but words was used: nearly always."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    output: int
+    reasoning: int
 
 
 class UsageRow(Struct, frozen=True, gc=False):
@@ -20,11 +51,15 @@ class UsageRow(Struct, frozen=True, gc=False):
     cache_write_1h: int = 0
     output: int = 0
     reasoning: int = 0
+    other: OtherRow | None = None
 
     @property
     def usage(self) -> Usage:
         """The same as the pricing function takes it."""
-        return Usage(self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.output, self.reasoning)
+        other = None if self.other is None else Other(*msgspec.structs.astuple(self.other))
+        return Usage(
+            self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.output, self.reasoning, other
+        )
 
 
 class AttemptRow(Struct, frozen=True, gc=False):
@@ -56,8 +91,18 @@ def attempts_text(attempts: Sequence[Attempt]) -> str:
     return encode([_row(attempt) for attempt in attempts]).decode() if attempts else "[]"
 
 
+def other_row(other: Other) -> OtherRow:
+    """The same by name."""
+    return OtherRow(*msgspec.structs.astuple(other))
+
+
+def _usage_row(usage: Usage) -> Any:
+    other = usage.other
+    words = (usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.output, usage.reasoning)
+    return WordsRow(*words) if other is None else UsageRow(*words, other_row(other))
+
+
 def _row(attempt: Attempt) -> AttemptRow:
-    usage = attempt.usage
     # By position, as for the row of the call: this is done for every call that there is.
     return AttemptRow(
         attempt.number,
@@ -70,7 +115,7 @@ def _row(attempt: Attempt) -> AttemptRow:
         attempt.status,
         attempt.reason,
         attempt.lease_id,
-        UsageRow(usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.output, usage.reasoning),
+        _usage_row(attempt.usage),
         attempt.usage_source,
         attempt.price_version,
         attempt.chosen,

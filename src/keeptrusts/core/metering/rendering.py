@@ -60,6 +60,11 @@ def _team(row: EventRow, names: Names) -> str | None:
     return None if row.team_id is None else names.teams.get(row.team_id, row.team_id)
 
 
+def _detail(row: EventRow, name: str) -> Any:
+    """What few calls have, and no column holds; None for nearly all."""
+    return None if row.details is None else msgspec.json.decode(row.details).get(name)
+
+
 Field = Callable[[EventRow, Names], Any]
 
 CALL_FIELDS: Mapping[str, Field] = {
@@ -80,7 +85,7 @@ CALL_FIELDS: Mapping[str, Field] = {
     "project": lambda row, names: row.project,
     "customer": lambda row, names: row.customer,
     "department": lambda row, names: row.department,
-    "cost_center": lambda row, names: None if row.details is None else msgspec.json.decode(row.details)["cost_center"],
+    "cost_center": lambda row, names: _detail(row, "cost_center"),
     "provider": lambda row, names: row.provider,
     "model": lambda row, names: row.model,
     "asked_model": lambda row, names: row.asked_model,
@@ -91,6 +96,7 @@ CALL_FIELDS: Mapping[str, Field] = {
     "tokens_cache_write": lambda row, names: row.cache_write_tokens + row.cache_write_1h_tokens,
     "tokens_reasoning": lambda row, names: row.reasoning_tokens,
     "usage": lambda row, names: _usage(row),
+    "usage_other": lambda row, names: _detail(row, "usage_other"),
     "usage_source": lambda row, names: row.usage_source,
     "cost": lambda row, names: _cost(row),
     "cost_usd": lambda row, names: _cost(row),

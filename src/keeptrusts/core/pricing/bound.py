@@ -5,9 +5,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from keeptrusts.core.calls.media import MediaRequest
 from keeptrusts.core.calls.request import TextRequest
-from keeptrusts.core.money import nanos_from_picos_up
-from keeptrusts.core.pricing.price import Price, bound_nanos, dearest_rates
+from keeptrusts.core.money import PICOS_PER_NANO, nanos_from_picos_up, nanos_of_share_up
+from keeptrusts.core.pricing.media_bound import media_bound
+from keeptrusts.core.pricing.price import Price, bound_nanos, dearest_rates, dearest_tier_percent
 
 INPUT_MARGIN_TOKENS = 32
 """Tokens that a provider's chat template adds around a conversation, beyond what the JSON around each message covers."""
@@ -103,7 +105,11 @@ def bound_of(
     ``longest_answer`` is the model's own maximum; where that is unknown and the client set no limit, ``unknown_limit``
     is held and must be sent. ``unseen`` tokens of input are added by the provider.
     """
-    if request.has_media():
+    if isinstance(request, MediaRequest):
+        most = media_bound(request, price)
+        return Bound(most.input_tokens, most.output_tokens, most.nanos, None)
+    media = request.has_media()
+    if media:
         prompt = price.context_window or FULL_CONTEXT_TOKENS
     else:
         prompt = request.size_bytes + INPUT_MARGIN_TOKENS if input_tokens is None else input_tokens
@@ -120,4 +126,7 @@ def bound_of(
     output = answer * request.n
     if "prediction" in request.fields:
         output += len(bytes(request.fields["prediction"]))
-    return Bound(prompt, output, bound_nanos(price, prompt, output), sent_limit)
+    nanos = bound_nanos(price, prompt, output, media)
+    if "service_tier" in request.fields:
+        nanos = max(nanos, nanos_of_share_up(nanos * PICOS_PER_NANO, dearest_tier_percent(price)))
+    return Bound(prompt, output, nanos, sent_limit)

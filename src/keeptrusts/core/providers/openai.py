@@ -15,6 +15,7 @@ from keeptrusts.core.providers.wire import NOTHING_SAID, SAMPLE_BYTES, Bill
 class _Reply(Struct, frozen=True):
     model: str | None = None
     usage: UsageObject | None = None
+    service_tier: str | None = None
 
 
 class _Choice(Struct, frozen=True):
@@ -24,6 +25,7 @@ class _Choice(Struct, frozen=True):
 class _Chunk(Struct, frozen=True):
     model: str | None = None
     usage: UsageObject | None = None
+    service_tier: str | None = None
     choices: list[_Choice] | None = None
 
 
@@ -37,7 +39,7 @@ def read_reply(body: bytes) -> Bill:
         reply = _decode_reply(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOTHING_SAID
-    return Bill(buckets(reply.usage) if reply.usage is not None else None, reply.model)
+    return Bill(buckets(reply.usage, reply.service_tier) if reply.usage is not None else None, reply.model)
 
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
@@ -198,7 +200,7 @@ class StreamReader:
             return True
         if chunk.usage is None:
             return True
-        self.usage = buckets(chunk.usage)
+        self.usage = buckets(chunk.usage, chunk.service_tier)
         self.served_model = chunk.model
         return self._show_usage or bool(chunk.choices)
 

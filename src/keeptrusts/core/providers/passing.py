@@ -30,9 +30,10 @@ class PassingStream:
 
     broken = None
 
-    def __init__(self, read_news: ReadNews, read_texts: ReadTexts) -> None:
+    def __init__(self, read_news: ReadNews, read_texts: ReadTexts, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._read_news = read_news
         self._read_texts = read_texts
+        self._max_event_bytes = max_event_bytes
         self._carry = b""
         self._last = b""
         self._sample: list[bytes] = []
@@ -73,7 +74,7 @@ class PassingStream:
     @property
     def overfull(self) -> bool:
         """See wire.Stream."""
-        return len(self._carry) > MAX_EVENT_BYTES
+        return len(self._carry) > self._max_event_bytes
 
     def count_output(self, count_tokens: CountTokens) -> int:
         """See wire.Stream: counted in a sample, and extended in proportion to the rest."""

@@ -11,7 +11,7 @@ from keeptrusts.core.calls.chat import body_for
 from keeptrusts.core.calls.request import TextRequest, encode, strings
 from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 from keeptrusts.core.dialects.anthropic_usage import Figures, read_figures, usage_of
-from keeptrusts.core.dialects.openai_responses_usage import LAST_EVENTS, NOTHING, buckets
+from keeptrusts.core.dialects.openai_responses_usage import LAST_EVENTS, NOTHING, buckets, with_tools
 from keeptrusts.core.providers.openai import StreamReader, read_reply, spoken_texts
 from keeptrusts.core.providers.passing import News, PassingStream
 from keeptrusts.core.providers.wire import KEY_STATUSES, Bill, NoAnswer, Stream, Whole
@@ -41,6 +41,10 @@ class Straight:
         if sent_limit is not None:
             fields = {**fields, self.limit: Raw(encode(sent_limit))}
         return encode(fields)
+
+    def of_bytes(self, request: TextRequest) -> Bill:
+        """See Wire: answers are binary on other routes only."""
+        raise AssertionError("no answer in words is binary")
 
     def rejects_key(self, status: int, content: bytes) -> bool:
         """See Wire."""
@@ -131,6 +135,8 @@ class _Billed(Struct, frozen=True):
 
     model: str | None = None
     usage: Raw = NOTHING
+    service_tier: str | None = None
+    output: Raw = NOTHING
 
 
 class _ResponseEvent(Struct, frozen=True):
@@ -153,7 +159,7 @@ class Responses(Straight):
     def whole(self, request: TextRequest, content: bytes, now_s: int) -> Whole:
         """See Wire."""
         del request, now_s
-        return Whole(_bill(content, buckets), content)
+        return Whole(_bill(content, _response_usage), content)
 
     def spoken(self, content: bytes) -> list[str]:
         """See Wire."""
@@ -177,7 +183,11 @@ def _response_news(payload: bytes) -> News | None:
         return None
     if event.type not in LAST_EVENTS or event.response is None:
         return None
-    return News(buckets(event.response.usage), event.response.model, is_last=True)
+    return News(_response_usage(event.response), event.response.model, is_last=True)
+
+
+def _response_usage(told: _Billed) -> Usage | None:
+    return with_tools(buckets(told.usage), told.output, told.service_tier)
 
 
 def _response_texts(payload: bytes) -> list[str]:
@@ -252,8 +262,8 @@ class _MessageNews:
         return News(usage, None if event.message is None else event.message.model)
 
 
-def _message_usage(told: Raw) -> Usage | None:
-    figures = read_figures(told)
+def _message_usage(told: _Billed) -> Usage | None:
+    figures = read_figures(told.usage)
     return None if figures is None else usage_of(figures)
 
 
@@ -265,9 +275,9 @@ def _message_texts(payload: bytes) -> list[str]:
     return [text for text in (delta.text, delta.thinking, delta.partial_json) if text] if delta is not None else []
 
 
-def _bill(content: bytes, read_usage: Callable[[Raw], Usage | None]) -> Bill:
+def _bill(content: bytes, read_usage: Callable[[_Billed], Usage | None]) -> Bill:
     try:
         answer = _decode_billed(content)
     except UNREADABLE:
         raise NoAnswer("its answer is not JSON") from None
-    return Bill(read_usage(answer.usage), answer.model)
+    return Bill(read_usage(answer), answer.model)

@@ -118,6 +118,10 @@ class Translated:
         """See Wire."""
         return TranslatedStream(self._provider.StreamReader(), self._client.StreamWriter(_asked(request), now_s))
 
+    def of_bytes(self, request: TextRequest) -> Bill:
+        """See Wire: what is translated is never binary."""
+        raise AssertionError("no answer in words is binary")
+
     def rejects_key(self, status: int, content: bytes) -> bool:
         """See Wire."""
         return status in KEY_STATUSES or (self._key_error is not None and self._key_error in content)

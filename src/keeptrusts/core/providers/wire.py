@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from keeptrusts.core.calls.request import TextRequest
-from keeptrusts.core.calls.usage import Usage
+from keeptrusts.core.calls.usage import Usage, UsageSource
 
 CountTokens = Callable[[str], int]
 
@@ -21,10 +21,14 @@ KEY_STATUSES = (401, 403)
 
 
 class Bill(Struct, frozen=True):
-    """What an answer says of itself. ``usage`` None: it does not say, or what it says cannot be."""
+    """What an answer says of itself. ``usage`` None: it does not say, or what it says cannot be.
+
+    ``source`` is where the usage is from: the provider's figures, or what the request holds and the answer proves.
+    """
 
     usage: Usage | None
     served_model: str | None
+    source: UsageSource = UsageSource.PROVIDER
 
 
 NOTHING_SAID = Bill(None, None)
@@ -100,6 +104,9 @@ class Wire(Protocol):
 
     def stream(self, request: TextRequest, now_s: int) -> Stream:
         """A reader of the answer's stream."""
+
+    def of_bytes(self, request: TextRequest) -> Bill:
+        """The bill of a binary answer that came whole."""
 
     def rejects_key(self, status: int, content: bytes) -> bool:
         """Whether an error says that the provider does not take our own key."""

@@ -11,6 +11,7 @@ from keeptrusts.core.dialects import (
     openai_responses,
 )
 from keeptrusts.core.providers import straight
+from keeptrusts.core.providers.media import MEDIA
 from keeptrusts.core.providers.translated import Translated
 from keeptrusts.core.providers.wire import Wire
 
@@ -62,6 +63,7 @@ WIRES: Mapping[str, Mapping[str, Wire]] = {
         **_into_all_but_chat(anthropic),
         "anthropic": MESSAGES,
     },
+    **{route: dict.fromkeys(("openai", "openai-compatible", "azure"), wire) for route, wire in MEDIA.items()},
     "embeddings": dict.fromkeys(("openai", "openai-compatible", "azure"), EMBEDDINGS),
 }
 """By the client's door and the target's provider. What is not there can't be asked of that provider."""

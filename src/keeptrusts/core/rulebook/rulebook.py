@@ -134,6 +134,7 @@ class Rulebook(Struct, frozen=True):
     hold_wait_s: int = 60
     max_held_calls: int = 100
     max_body_bytes: int = 16 * 1024 * 1024
+    max_file_bytes: int = 32 * 1024 * 1024
     max_response_bytes: int | None = None
     limits: LimitRules = LimitRules()
     max_stale_s: int = 300

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from keeptrusts.core.ledger.alerts import Threshold
+from keeptrusts.core.pricing.names import given_pieces, given_rates, given_tiers
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 from keeptrusts.core.routing.target import SimulatedSettings, Target
-from keeptrusts.core.rulebook.policy_file import groups, limits, spending, targets, watching
+from keeptrusts.core.rulebook.policy_file import groups, limits, pricing, spending, targets, watching
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.routes import groups_of, routed, routing_of
 from keeptrusts.core.rulebook.rulebook import (
@@ -56,6 +57,7 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         hold_wait_s=file.gateway.hold_wait_s,
         max_held_calls=file.gateway.max_held_calls,
         max_body_bytes=file.size_limits.max_body_bytes or file.gateway.max_body_bytes,
+        max_file_bytes=file.gateway.max_file_bytes,
         limits=limit_rules(file),
         max_stale_s=file.gateway.max_stale_s,
         durability=file.gateway.durability,
@@ -87,34 +89,28 @@ def _target(target: targets.Target) -> Target:
     )
 
 
-def _price(target: targets.Target, pricing: targets.Pricing) -> Price:
-    base = _rates(pricing, None)
-    tiers = sorted(pricing.tiers, key=lambda tier: tier.above_input_tokens)
+def _price(target: targets.Target, written: pricing.Pricing) -> Price:
+    base = _rates(written, None)
+    tiers = sorted(written.tiers, key=lambda tier: tier.above_input_tokens)
     price = Price(
         version="",
         provider=target.provider,
         model=target.model or ANY_MODEL,
         rates=base,
         tiers=tuple(Tier(tier.above_input_tokens, _rates(tier, base)) for tier in tiers),
-        request_nanos=pricing.request_cost,
-        max_output_tokens=pricing.max_output_tokens,
-        context_window=pricing.context_window,
+        request_nanos=written.request_cost,
+        max_output_tokens=written.max_output_tokens,
+        context_window=written.context_window,
         source="policy-config",
+        pieces=given_pieces(written),
+        service_tiers=given_tiers(written),
     )
     return _versioned(price, target.id)
 
 
-def _rates(pricing: targets.Pricing | targets.PriceTier, base: Rates | None) -> Rates:
+def _rates(written: pricing.RatesEntry, base: Rates | None) -> Rates:
     """The rates as given; what a tier leaves out is taken from ``base``."""
-    given = {
-        "input": pricing.input_cost_per_1k_tokens,
-        "output": pricing.output_cost_per_1k_tokens,
-        "cache_read": pricing.cached_input_cost_per_1k_tokens,
-        "cache_write": pricing.cache_write_cost_per_1k_tokens,
-        "cache_write_1h": pricing.cache_write_1h_cost_per_1k_tokens,
-        "reasoning": pricing.reasoning_cost_per_1k_tokens,
-    }
-    said: dict[str, Any] = {name: rate for name, rate in given.items() if rate is not None}
+    said: dict[str, Any] = given_rates(written)
     return msgspec.structs.replace(base, **said) if base else Rates(**said)
 
 

@@ -117,8 +117,9 @@ def recomputed(call: CallRow, known: Known) -> Iterator[Finding]:
     if not attempts:
         return
     last = attempts[-1]
-    if call.status != "recovered" and call.usage != last.usage.usage:
-        yield Finding("L9", call.subject, "usage, by its last attempt", _shown(last.usage.usage), _shown(call.usage))
+    summed = last.usage.usage.summed()
+    if call.status != "recovered" and call.usage != summed:
+        yield Finding("L9", call.subject, "usage, by its last attempt", _shown(summed), _shown(call.usage))
     if call.price_version != last.price_version:
         what = "price version, by its last attempt"
         yield Finding("L9", call.subject, what, last.price_version, call.price_version)

@@ -70,6 +70,13 @@ class Gateway(Entry):
         default=100, ge=0, le=10_000, description="How many calls are held at once; more are refused.", examples=[100]
     )
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1_024, le=1024**3, examples=[16777216])
+    max_file_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1_024,
+        le=1024**3,
+        description="How large a form with files may be (pictures, sound). It is read whole before it goes on.",
+        examples=[33554432],
+    )
     default_output_tokens: int = Field(
         default=1_000, ge=1, le=10_000_000, description="Taken for a call that asks for no max_tokens.", examples=[1000]
     )

@@ -5,14 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
+from keeptrusts.core.rulebook.policy_file.pricing import Pricing
 from keeptrusts.core.rulebook.policy_file.routing import Failover, HealthCheck, MaxPrice, Strategy
 from keeptrusts.core.rulebook.policy_file.values import (
-    Count,
     EnvironmentName,
     Name,
-    PicosPerToken,
     Seconds,
-    UsdNanos,
     WebAddress,
     Weight,
 )
@@ -27,33 +25,6 @@ class SecretKeyRef(Entry):
     env: EnvironmentName = Field(
         description="The environment variable that holds the key.", examples=["OPENAI_API_KEY"]
     )
-
-
-class PriceTier(Entry):
-    """Rates for calls with more input than ``above_input_tokens``; what is left out costs what it costs below."""
-
-    above_input_tokens: Count = Field(examples=[128000])
-    input_cost_per_1k_tokens: PicosPerToken | None = None
-    output_cost_per_1k_tokens: PicosPerToken | None = None
-    cached_input_cost_per_1k_tokens: PicosPerToken | None = None
-    cache_write_cost_per_1k_tokens: PicosPerToken | None = None
-    cache_write_1h_cost_per_1k_tokens: PicosPerToken | None = None
-    reasoning_cost_per_1k_tokens: PicosPerToken | None = None
-
-
-class Pricing(Entry):
-    """USD per 1,000 tokens, the same names as ``/v1/model-pricing``. It overrides the price book for this target."""
-
-    input_cost_per_1k_tokens: PicosPerToken = Field(examples=[0.00015])
-    output_cost_per_1k_tokens: PicosPerToken = Field(examples=[0.0006])
-    cached_input_cost_per_1k_tokens: PicosPerToken | None = None
-    cache_write_cost_per_1k_tokens: PicosPerToken | None = None
-    cache_write_1h_cost_per_1k_tokens: PicosPerToken | None = None
-    reasoning_cost_per_1k_tokens: PicosPerToken | None = None
-    request_cost: UsdNanos = Field(default=0, description="A fixed fee per call, in USD.")
-    tiers: list[PriceTier] = Field(default=[], examples=["[{above_input_tokens: 128000, ...}]"])
-    max_output_tokens: Count | None = None
-    context_window: Count | None = None
 
 
 class Timeouts(Entry):
