@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -151,6 +152,24 @@ def test_a_user_that_a_client_names_spends_from_a_budget_of_its_own(two: tuple[P
     rows = until(lambda: [row for row in events(product, team_id=team) if row["user_id"] == "bob"], "bob's calls")
     assert {row["feature"] for row in rows} == {"chat"}
     nothing_held(product, team)
+
+
+def test_what_stands_behind_a_chunked_body_is_no_header(two: tuple[Product, list[int]]) -> None:
+    product, ports = two
+    team = "team_of_trailers"
+    key = funded_key(product, team, "10", allowed_dimensions={"user": "*"})
+    until(lambda: all(at(port, key).status == 200 for port in ports for _ in range(4)), "all know the key", 5.0)
+    body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say a word."}]}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key.secret}\r\nconnection: close\r\n"
+    )
+    head += "x-request-id: trailing\r\ntransfer-encoding: chunked\r\ntrailer: x-keeptrusts-user\r\n\r\n"
+    data = head.encode() + b"%x\r\n%b\r\n0\r\nx-keeptrusts-user: mallory\r\n\r\n" % (len(body), body)
+    with socket.create_connection(("127.0.0.1", ports[0]), timeout=30) as client:
+        client.sendall(data)
+        assert client.makefile("rb").read().startswith(b"HTTP/1.1 200")
+    [row] = settled_events(product, 1, team_id=team, request_id="trailing")
+    assert row["user_id"] is None
 
 
 def test_a_key_is_suspended_when_its_budget_is_used_up_and_resumes_when_it_is_funded(

@@ -174,6 +174,49 @@ BUGS = (
         ("tests/core/providers/test_wires.py",),
     ),
     PlantedBug(
+        "a call goes on to a provider though its key was revoked",
+        (("gateway/attempt.py", "        if ended is not None:\n            raise ended.again()\n", ""),),
+        ("tests/gateway/test_identify.py",),
+    ),
+    PlantedBug(
+        "a revoked key's stream is abandoned, and costs its hold",
+        (
+            (
+                "gateway/passage.py",
+                "            self.cut = True\n",
+                "            self.cut = True\n            raise self._broken()\n",
+            ),
+        ),
+        ("tests/gateway/test_identify.py",),
+    ),
+    PlantedBug(
+        "clients name any value of a dimension that they may name",
+        (("core/identity/additions.py", "if allowed is not None and value not in allowed:", "if not value:"),),
+        ("tests/core/identity/test_additions.py",),
+    ),
+    PlantedBug(
+        "a call of a named user spends from the team's budget alone",
+        (
+            (
+                "gateway/caller.py",
+                "            attribution=attribution,\n            meters=caller.meters + listed,",
+                "            meters=caller.meters + listed,",
+            ),
+        ),
+        ("tests/gateway/test_attributing.py",),
+    ),
+    PlantedBug(
+        "money resumes a key that a person suspended",
+        (
+            (
+                "control/tokens.py",
+                'reason: SuspendedReason | None = "manual" if status == "suspended" else None',
+                "reason = row.suspended_reason",
+            ),
+        ),
+        ("tests/api/test_keys.py", "-k", "person"),
+    ),
+    PlantedBug(
         "a stream ends before its row is written",
         (
             (

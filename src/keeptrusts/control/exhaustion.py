@@ -7,10 +7,11 @@ people gave it or a new period began. What a person suspended no money resumes.
 
 import msgspec
 
+from keeptrusts.control.access_keys import USABLE
 from keeptrusts.control.accounts import read_accounts
 from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.token_shapes import key_record
-from keeptrusts.control.tokens import changeable, resumed_status, write
+from keeptrusts.control.tokens import resumed_status, write
 from keeptrusts.control.ways import wallets_of_way
 from keeptrusts.core.ledger.alerts import block_percent
 from keeptrusts.core.ledger.wallet import WalletPeriod, further_scopes
@@ -47,10 +48,12 @@ async def look(control: Control) -> None:
 
 async def _suspend(control: Control, token_id: str) -> None:
     async with control.store.write() as books:
-        row = await changeable(books, token_id)
+        row = await books.tokens.kept(token_id)
         await books.tokens.forget_short(token_id)
+        if row is None or row.status not in USABLE or row.on_exhausted != "suspend":
+            return
         left = await _left(control, books, row)
-        if row.status == "suspended" or row.on_exhausted != "suspend" or left is None or not left[1]:
+        if left is None or not left[1]:
             return
         after = msgspec.structs.replace(
             row, status="suspended", suspended_reason="budget_exhausted", left_nanos=left[0]
@@ -60,8 +63,8 @@ async def _suspend(control: Control, token_id: str) -> None:
 
 async def _resume(control: Control, token_id: str) -> None:
     async with control.store.write() as books:
-        row = await changeable(books, token_id)
-        if row.suspended_reason != "budget_exhausted" or not await _is_funded(control, books, row):
+        row = await books.tokens.kept(token_id)
+        if row is None or row.suspended_reason != "budget_exhausted" or not await _is_funded(control, books, row):
             return
         after = msgspec.structs.replace(row, status=resumed_status(row), suspended_reason=None, left_nanos=None)
         await write(control, books, BUDGET, "token.resume", row, after)

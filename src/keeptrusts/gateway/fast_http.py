@@ -231,6 +231,12 @@ class ShortWay(HttpToolsProtocol):
         self._reading_head = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """The parser has read a header. What stands behind a chunked body looks like one to it, and is none: no proxy in front
+        has seen it as such, so that it could say what only the proxy may."""
+        if self._reading_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The request's head is whole: what follows is bounded as a body."""
         self._head_bytes = -MAX_UNCOUNTED_BYTES

@@ -24,3 +24,6 @@ async def keep_keys(control: Control, interval_s: float = INTERVAL_S) -> None:
             if not away:
                 log.warning("Keys can't be suspended or resumed by their budgets now: %s", error)
             away = True
+        except Exception:
+            # Whatever stands in one row, the other keys must not wait for it for ever.
+            log.exception("Keys could not be suspended or resumed by their budgets.")

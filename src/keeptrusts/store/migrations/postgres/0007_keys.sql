@@ -12,4 +12,7 @@ ALTER TABLE token ADD COLUMN on_exhausted TEXT COLLATE "C" NOT NULL DEFAULT 'ref
 ALTER TABLE token ADD COLUMN suspended_reason TEXT COLLATE "C";
 ALTER TABLE token ADD COLUMN left_nanos BIGINT;
 ALTER TABLE token ADD COLUMN short_at_ms BIGINT NOT NULL DEFAULT 0;
+-- Both are looked for once a second, and few keys are either.
+CREATE INDEX token_short ON token (org_id, token_id) WHERE short_at_ms > 0;
+CREATE INDEX token_exhausted ON token (org_id, token_id) WHERE suspended_reason = 'budget_exhausted';
 UPDATE token SET suspended_reason = 'manual' WHERE status = 'suspended';

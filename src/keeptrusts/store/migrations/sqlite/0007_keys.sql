@@ -12,4 +12,7 @@ ALTER TABLE token ADD COLUMN on_exhausted TEXT NOT NULL DEFAULT 'refuse';
 ALTER TABLE token ADD COLUMN suspended_reason TEXT;
 ALTER TABLE token ADD COLUMN left_nanos INTEGER;
 ALTER TABLE token ADD COLUMN short_at_ms INTEGER NOT NULL DEFAULT 0;
+-- Both are looked for once a second, and few keys are either.
+CREATE INDEX token_short ON token (org_id, token_id) WHERE short_at_ms > 0;
+CREATE INDEX token_exhausted ON token (org_id, token_id) WHERE suspended_reason = 'budget_exhausted';
 UPDATE token SET suspended_reason = 'manual' WHERE status = 'suspended';
