@@ -1,14 +1,16 @@
 """Equal calls at once are bought once, and a call that is repeated under its Idempotency-Key is not paid for twice:
 whatever happens to the one that goes first, each has its one answer, its one row, and nothing is left held."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from keeptrusts.core.rulebook.rulebook import CacheRules, ConsumerGroup
+from keeptrusts.core.rulebook.rulebook import CacheRules, ConsumerGroup, Embedder
 from keeptrusts.gateway.flights import ClientGone, Flight, Landing
+from keeptrusts.gateway.meaning import MAX_WAIT_S
 from keeptrusts.gateway.repeats import REMEMBER_S
 from tests.gateway.hand_loop import HandLoop
 from tests.gateway.house import (
@@ -17,6 +19,7 @@ from tests.gateway.house import (
     DONE,
     END,
     GROUP,
+    MAIN,
     SAID,
     STREAM_HEAD,
     TEAM,
@@ -313,5 +316,114 @@ def test_a_group_can_be_kept_out(loop: HandLoop, tmp_path: Path) -> None:
         told = house.call()
         house.wire.says(reply())
         assert "x-keeptrusts-cache" not in told.headers
+    house.settled()
+    house.stop()
+
+
+# By what it means
+
+
+@pytest.fixture
+def meaning(loop: HandLoop, tmp_path: Path) -> Iterator[House]:
+    rules = CacheRules(enabled=True, threshold=0.95, embedder=Embedder(MAIN.id, "gpt-4o-mini"))
+    house = House(loop, tmp_path, with_rules(cache=rules))
+    yield house
+    house.stop()
+
+
+def vector(*numbers: float, **more: Any) -> bytes:
+    body = {"object": "list", "model": "m", "data": [{"index": 0, "embedding": numbers}], "usage": {"prompt_tokens": 7}}
+    return answer(200, json.dumps({**body, **more}).encode())
+
+
+EMBEDDED = 7 * 150
+
+
+def test_a_question_is_found_by_what_it_means_and_its_vector_is_in_the_books(meaning: House) -> None:
+    bought = meaning.call(worded("What is the capital of France?"))
+    assert meaning.wire.written.startswith(b"POST /v1/embeddings ")
+    meaning.wire.says(vector(1.0, 0.0))
+    assert b"POST /v1/chat/completions " in meaning.wire.written
+    meaning.wire.says(reply())
+    assert how(bought) == "miss"
+    found = meaning.call(worded("Which city is the French seat of government?"))
+    meaning.wire.says(vector(2.0, 0.02))
+    assert (how(found), found.headers["x-keeptrusts-cost-usd"]) == ("semantic", "0.000001050")
+    again = meaning.call(worded("Which city is the French seat of government?"))
+    assert how(again) == "hit", "an equal question needs no vector"
+    first, hit, equal = meaning.rows()
+    assert [attempt.cost_nanos for attempt in first.attempts] == [EMBEDDED, COST]
+    assert (first.cost_nanos, first.status) == (EMBEDDED + COST, "ok")
+    assert (hit.status, hit.cost_nanos, hit.saved_nanos, hit.reason) == (
+        "cached",
+        EMBEDDED,
+        COST - EMBEDDED,
+        "semantic_hit",
+    )
+    assert (equal.cost_nanos, equal.attempts) == (0, ())
+    meaning.settled()
+
+
+def test_questions_that_mean_something_else_or_differ_in_a_number_are_bought(meaning: House) -> None:
+    meaning.call(worded("Tell me 3 cities."))
+    meaning.wire.says(vector(1.0, 0.0))
+    meaning.wire.says(reply())
+    for text, found in (
+        ("Tell me 4 cities.", (1.0, 0.0)),
+        ("Do not tell me 3 cities.", (1.0, 0.0)),
+        ("Say 3.", (0.0, 1.0)),
+    ):
+        told = meaning.call(worded(text))
+        meaning.wire.says(vector(*found))
+        meaning.wire.says(reply())
+        assert how(told) == "miss", text
+    meaning.settled()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(500, b"{}"),
+        answer(429, b"{}"),
+        answer(200, b"{}"),
+        vector(),
+        vector(1.0, data=[]),
+        vector(0.5, usage=None),
+    ],
+    ids=["error", "limited", "nonsense", "no-numbers", "no-vector", "no-usage"],
+)
+def test_a_call_goes_on_whatever_becomes_of_its_vector(meaning: House, said: bytes) -> None:
+    told = meaning.call(worded("What is the capital of France?"))
+    meaning.wire.says(said)
+    meaning.wire.says(reply())
+    assert how(told) == "miss"
+    [row] = meaning.rows()
+    assert len(row.attempts) == 2
+    assert row.attempts[1].cost_nanos == COST
+    meaning.settled()
+
+
+def test_a_call_does_not_wait_long_for_its_vector(loop: HandLoop, meaning: House) -> None:
+    told = meaning.call(worded("What is the capital of France?"))
+    loop.advance(MAX_WAIT_S + 0.5)
+    meaning.wire.says(reply())
+    assert how(told) == "miss"
+    [row] = meaning.rows()
+    assert row.attempts[0].outcome == "indeterminate"
+    meaning.settled()
+
+
+def test_without_money_for_a_vector_an_equal_question_is_still_answered(loop: HandLoop, tmp_path: Path) -> None:
+    rules = CacheRules(enabled=True, threshold=0.95, embedder=Embedder(MAIN.id, "gpt-4o-mini"))
+    house = House(loop, tmp_path, with_rules(cache=rules, reserve_wait_ms=10))
+    house.call(worded("What is the capital of France?"))
+    house.wire.says(vector(1.0, 0.0))
+    house.wire.says(reply())
+    house.control.allocate(TEAM, 0)
+    loop.advance(3.0)
+    assert how(house.call(worded("What is the capital of France?"))) == "hit"
+    other = house.call(worded("France's capital?"))
+    loop.advance(3.0)
+    assert other.status == 402
     house.settled()
     house.stop()

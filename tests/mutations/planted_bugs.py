@@ -231,8 +231,8 @@ BUGS = (
         (
             (
                 "gateway/relay.py",
-                'call.status, call.cost_nanos = "cached", 0',
-                'call.status, call.cost_nanos = "cached", kept.cost_nanos',
+                'call.status, call.cost_nanos, call.served_model = "cached", call.cost_nanos or 0, None',
+                'call.status, call.cost_nanos, call.served_model = "cached", kept.cost_nanos, None',
             ),
         ),
         ("tests/gateway/test_life_of_a_call.py",),

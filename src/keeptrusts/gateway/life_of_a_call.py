@@ -79,7 +79,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         try:
             share = None
             if request.repeats and (rulebook.cache.enabled or b"idempotency-key" in client.headers):
-                share = share_of(node.answers, edition, call, client, door, request, body, lane)
+                share = share_of(node, edition, call, client, door, request, body, lane)
             if share is None:
                 await _serve(node, edition, call, client, door, request, lane, permit, None)
             else:

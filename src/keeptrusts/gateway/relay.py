@@ -180,17 +180,22 @@ async def relay_error(
 async def relay_kept(node: Node, call: Call, client: Client, door: Door, found: Found, permit: Permit) -> None:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
     kept = found.kept
-    call.status, call.cost_nanos = "cached", 0
+    # Nothing, but for what it cost to find it.
+    call.status, call.cost_nanos, call.served_model = "cached", call.cost_nanos or 0, None
     is_replay = found.how == "replay"
     if is_replay:
         call.reason = "idempotent_replay"
     else:
-        call.cache_hit, call.saved_nanos = True, kept.cost_nanos
+        call.cache_hit, call.saved_nanos = True, max(0, kept.cost_nanos - call.cost_nanos)
         call.reason = "semantic_hit" if found.how == "semantic" else None
     call.provider, call.model = kept.provider, kept.model
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
-    lines = target_lines(call.provider, call.model) + _cost_line(0) + limit_lines(permit, door.name, call.at_ns)
+    lines = (
+        target_lines(call.provider, call.model)
+        + _cost_line(call.cost_nanos)
+        + limit_lines(permit, door.name, call.at_ns)
+    )
     lines += b"x-keeptrusts-cache: %b\r\nage: %d\r\n" % (found.how.encode(), kept.age_s(call.at_ns // NANOS_PER_S))
     if is_replay:
         lines += b"idempotent-replayed: true\r\n"

@@ -17,12 +17,14 @@ from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.flights import Flight, Landing
+from keeptrusts.gateway.meaning import Meaning
+from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.repeats import MAX_REMEMBERED_ANSWER_BYTES, Repeat, asked_digest, repeat_key
 from keeptrusts.gateway.wording import Wording
 
 
 def share_of(
-    answers: Answers,
+    node: Node,
     edition: Edition,
     call: Call,
     client: Client,
@@ -32,7 +34,7 @@ def share_of(
     lane: Lane,
 ) -> "Share | None":
     """What this call shares with others, or None: it is on its own. Raises Refused for a repeat that is none."""
-    rules = edition.rulebook.cache
+    rules, answers = edition.rulebook.cache, node.answers
     key = repeat_id = None
     beside = b""
     if rules.enabled and call.caller.group not in rules.without and not client.wants_no_trace:
@@ -46,7 +48,10 @@ def share_of(
         return None
     share = Share(answers, rules, call, client, request, key, repeat_id)
     if key is not None and answers.near is not None:
-        share.wording = Wording(answers.near, scope_of(rules, call.caller).encode() + b"\0" + beside, request)
+        embedder = rules.embedder
+        meaning = None if embedder is None else Meaning(node, edition, call, lane, embedder)
+        scope = f"{scope_of(rules, call.caller)}\0{embedder}\0".encode() + beside
+        share.wording = Wording(answers.near, scope, request, meaning)
     return share
 
 
@@ -108,6 +113,8 @@ class Share:
         found = await self._find_equal(self._key)
         if found is not None:
             self._kept = found.kept
+        elif self.wording is not None:
+            self.wording.give_way()
         return found
 
     async def _find_repeat(self, key: bytes, asked: bytes) -> Found | None:
@@ -150,6 +157,7 @@ class Share:
     async def _find_elsewhere(self, key: bytes) -> Found | None:
         found = await self._find_far(key)
         if found is None and self.wording is not None:
+            await self.wording.read()
             for other in self.wording.others(self._rules.threshold or 1.0):
                 kept = self._answers.cache.get(other, asyncio.get_running_loop().time())
                 found = None if kept is None else self._take(key, kept, "semantic")

@@ -54,6 +54,15 @@ ADDED = {
     "a store that comes later": ("cache: {backend: s3}", "not_supported", "cache.backend", 6, 18),
     "unknown mode": ("cache: {mode: fuzzy}", "unknown_value", "cache.mode", 6, 15),
     "a threshold of nothing": ("cache: {threshold: 0.9}", "contradiction", "cache.threshold", 6, 20),
+    "an embedder of equal calls": (
+        "cache: {embedder: {target: openai, model: m}}", "contradiction", "cache.embedder", 6, 19,
+    ),
+    "an embedder that is no target": (
+        "cache: {mode: semantic, embedder: {target: opnai, model: m}}", "unknown_target", "cache.embedder.target", 6, 44,
+    ),
+    "an embedder without a model": (
+        "cache: {mode: semantic, embedder: {target: openai}}", "missing_key", "cache.embedder.model", 6, 35,
+    ),
     "more than alike": ("cache: {mode: semantic, threshold: 1.5}", "out_of_range", "cache.threshold", 6, 36),
     "a group of nothing": ("model_groups: [{name: g}]", "missing_key", "model_groups[0]", 6, 16),
     "unknown target": ("model_groups: [{name: g, targets: [opnai]}]", "unknown_target", "model_groups[0].targets[0]", 6, 36),

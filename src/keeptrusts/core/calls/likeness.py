@@ -42,6 +42,9 @@ FILLERS = frozenset(
 """English words that a question can be asked with or without. No word is among them that could change what is asked."""
 
 
+DENIALS = frozenset(("not", "no", "never", "none", "nor", "neither", "without", "except", "cannot"))
+
+
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text, folded: without case and mere punctuation."""
     plain = unicodedata.normalize("NFKC", text.replace("\u2019", "'")).casefold()
@@ -55,6 +58,11 @@ def content_of(words: Sequence[str]) -> tuple[str, ...]:
     """The words that say what is asked. Where there are none but fillers, these are."""
     content = tuple(word for word in words if word not in FILLERS)
     return content or tuple(words)
+
+
+def markers_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The words in which questions that mean nearly the same must not differ: numbers, and what denies."""
+    return tuple(word for word in words if word in DENIALS or any(letter.isdigit() for letter in word))
 
 
 def features(words: Sequence[str]) -> dict[int, float]:

@@ -1,6 +1,11 @@
 """What must fit together in ``cache``."""
 
+from keeptrusts.core.providers.wires import WIRES
+from keeptrusts.core.rulebook.nearest import did_you_mean
+from keeptrusts.core.rulebook.quoting import quoted
 from keeptrusts.core.rulebook.survey import Survey
+
+EMBEDDING_PROVIDERS = frozenset(WIRES["embeddings"])
 
 
 def cache_settings_fit(survey: Survey) -> None:
@@ -9,6 +14,17 @@ def cache_settings_fit(survey: Survey) -> None:
     if threshold is not None and survey.text("cache", "mode") != "semantic":
         message = f"`{threshold[-1]}` is for `mode: semantic`"
         survey.error("contradiction", threshold, message, "write `mode: semantic`, or leave it out")
+    embedder = survey.first_given(("cache",), "embedder")
+    if embedder is not None and survey.text("cache", "mode") != "semantic":
+        survey.error(
+            "contradiction", embedder, "`embedder` is for `mode: semantic`", "write `mode: semantic`, or leave it out"
+        )
+    elif embedder is not None and (named := survey.text(*embedder, "target")) is not None:
+        makers = [t for t in survey.items("providers", "targets") if survey.text(*t, "provider") in EMBEDDING_PROVIDERS]
+        ids = [target_id for t in makers if (target_id := survey.text(*t, "id")) is not None]
+        if named not in ids:
+            message = f"no target {quoted(named)} makes embeddings"
+            survey.error("unknown_target", (*embedder, "target"), message, did_you_mean(named, ids))
     backend, url = survey.text("cache", "backend"), survey.first_given(("cache",), "url")
     url_env = survey.first_given(("cache",), "url_env")
     if backend == "redis" and url is None and url_env is None:

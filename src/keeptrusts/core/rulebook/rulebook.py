@@ -46,13 +46,20 @@ class SpendControl(Struct, frozen=True):
     on_hard_cap: Literal["block", "escalate"]
 
 
+class Embedder(Struct, frozen=True):
+    """Who turns questions into vectors: a target by its id, and a model there."""
+
+    target: str
+    model: str
+
+
 class CacheRules(Struct, frozen=True):
     """The answer cache. Off unless enabled; entries never cross their scope.
 
     ``max_wait_s``: how long a call waits for an equal one that is under way; 0: it does not. ``url``, or what the variable
     ``url_env`` holds, is the store that gateways share; with neither answers are kept in memory alone.
     ``threshold``: how alike a question must be to be given another's answer; None: only equal calls are.
-    ``without``: groups whose calls have no part in it.
+    ``embedder`` None: by their letters and words. ``without``: groups whose calls have no part in it.
     """
 
     enabled: bool = False
@@ -66,6 +73,7 @@ class CacheRules(Struct, frozen=True):
     url_env: str | None = None
     threshold: float | None = None
     without: frozenset[str] = frozenset()
+    embedder: Embedder | None = None
 
 
 class Policy(Struct, frozen=True):

@@ -9,7 +9,7 @@ from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.pricing.names import given_pieces, given_rates, given_tiers
 from keeptrusts.core.pricing.price import Price, Rates, Tier
 from keeptrusts.core.routing.target import SimulatedSettings, Target
-from keeptrusts.core.rulebook.policy_file import groups, limits, pricing, spending, targets, watching
+from keeptrusts.core.rulebook.policy_file import caching, groups, limits, pricing, spending, targets, watching
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.routes import groups_of, routed, routing_of
 from keeptrusts.core.rulebook.rulebook import (
@@ -17,6 +17,7 @@ from keeptrusts.core.rulebook.rulebook import (
     ApiLink,
     CacheRules,
     ConsumerGroup,
+    Embedder,
     OtlpRules,
     Policy,
     Rulebook,
@@ -29,6 +30,10 @@ VENDOR_SECRET_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KE
 """Where a vendor's own key is looked for when the file does not say."""
 
 """Taken for a target of provider ``openai`` that names neither a key nor an address: the key goes to its own vendor only."""
+
+LIKE_IN_WORDS = 0.85
+LIKE_IN_MEANING = 0.95
+"""How alike questions are that are taken for the same, where the file does not say."""
 
 ANY_MODEL = "*"
 
@@ -146,6 +151,13 @@ def _spend_control(control: spending.SpendControl) -> SpendControl:
     )
 
 
+def _threshold(cache: caching.Cache) -> float | None:
+    if cache.mode == "exact":
+        return None
+    usual = LIKE_IN_WORDS if cache.embedder is None else LIKE_IN_MEANING
+    return cache.similarity_threshold or usual
+
+
 def _cache(file: PolicyFile) -> CacheRules:
     cache = file.cache
     return CacheRules(
@@ -158,8 +170,9 @@ def _cache(file: PolicyFile) -> CacheRules:
         cache.single_flight_timeout_ms / 1000,
         cache.url,
         cache.url_env,
-        cache.similarity_threshold if cache.mode == "semantic" else None,
+        _threshold(cache),
         frozenset(group.name for group in file.consumer_groups if not group.cache),
+        None if cache.embedder is None else Embedder(cache.embedder.target, cache.embedder.model),
     )
 
 

@@ -5,7 +5,14 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
-from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Likeness, StoreUrl
+from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Likeness, Name, StoreUrl
+
+
+class Embedder(Entry):
+    """A target of provider `openai`, `openai-compatible` or `azure` that makes vectors of questions, and its model."""
+
+    target: Name = Field(description="A target's `id`.", examples=["openai"])
+    model: Name = Field(examples=["text-embedding-3-small"])
 
 
 class Cache(Entry):
@@ -24,10 +31,15 @@ class Cache(Entry):
         default="exact",
         description="`semantic`: also for questions that are the same but for their wording, as far as their words show it.",
     )
-    similarity_threshold: Likeness = Field(
-        default=0.85,
+    embedder: Embedder | None = Field(
+        default=None,
+        description="Compare questions by what they mean. Left out: by their letters and words.",
+        examples=["{target: openai, model: text-embedding-3-small}"],
+    )
+    similarity_threshold: Likeness | None = Field(
+        default=None,
         validation_alias=AliasChoices("similarity_threshold", "threshold"),
-        description="How alike a question's words must be, from 0 to 1, with `mode: semantic`.",
+        description="How alike questions must be, from 0 to 1. Left out: 0.85, with an embedder 0.95.",
         examples=[0.85],
     )
     max_entries: int = Field(default=10_000, ge=1, le=10_000_000)
