@@ -3,6 +3,7 @@
 Workers that share a port are nodes of their own, and whichever is asked answers for all: it asks the others for their part.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -75,7 +76,9 @@ class Admin:
             body = client.complete_body()
             if body is None:
                 body = await read_body(client, MAX_BODY_BYTES)
-            status, lines, content = endpoint.written(await self._parts(endpoint, method, path, body))
+            parts = await self._parts(endpoint, method, path, body)
+            # In a thread: a scrape of many models and teams takes longer than a call should wait for.
+            status, lines, content = await asyncio.to_thread(endpoint.written, parts)
         except Refused as refused:
             await client.refuse(refused)
         except Exception as error:

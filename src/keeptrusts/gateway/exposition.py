@@ -1,11 +1,11 @@
 """Metrics as values, and Prometheus's text format 0.0.4 of them. Families of several workers are merged under one head."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
+PREFIX = "keeptrusts_gateway_"
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 Labels = tuple[tuple[str, str], ...]
@@ -55,11 +55,6 @@ def histogram_samples(
     yield Sample((*labels, ("le", "+Inf")), count, "_bucket")
     yield Sample(labels, total_s, "_sum")
     yield Sample(labels, count, "_count")
-
-
-def families_of(part: Any) -> list[Family]:
-    """The families of another worker's part, as it came from its socket."""
-    return msgspec.convert(part, list[Family])
 
 
 def text_of(families_by_worker: Mapping[str, Sequence[Family]]) -> str:

@@ -92,11 +92,15 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         await _record(node, call)
         await client.refuse(refused)
     except JournalFailed:
-        await client.refuse(unwritten())
+        failed = unwritten()
+        call.refused(failed)
+        node.observed.counts.refused(failed)
+        await client.refuse(failed)
     except Exception as error:
         node.report(call, error)
         internal = Refused(Reason.INTERNAL, "The gateway failed to serve this call; its log says why.")
         call.refused(internal)
+        node.observed.counts.refused(internal)
         await _record(node, call)
         await client.refuse(internal)
     except asyncio.CancelledError:

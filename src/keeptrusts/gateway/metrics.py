@@ -3,20 +3,23 @@
 Names of teams, models, targets and providers are labels; those of keys, users and prompts never are.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+import msgspec
+from msgspec import Struct
+
 from keeptrusts import __version__
 from keeptrusts.core.money import NANOS_PER_USD
-from keeptrusts.gateway.call_counts import NS_PER_S, OWN_SECONDS, SECONDS, CallCounts, Row
+from keeptrusts.gateway.call_counts import NS_PER_S, OWN_SECONDS, SECONDS
+from keeptrusts.gateway.call_families import CallFigures, call_families, figures_of
 from keeptrusts.gateway.exposition import (
     CONTENT_TYPE,
+    PREFIX,
     Family,
     Sample,
     by_label,
     counter,
-    families_of,
     gauge,
     histogram_samples,
     text_of,
@@ -25,18 +28,20 @@ from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.observed import fingerprint, resident_bytes
 from keeptrusts.gateway.target_state import TargetState
 
-PREFIX = "keeptrusts_gateway_"
+
+class MetricsPart(Struct, frozen=True):
+    """What one process says. The families of its calls are made of ``calls`` where the scrape is written: there may be
+    thousands of lines of them, and this process has calls to serve."""
+
+    calls: list[CallFigures]
+    families: list[Family]
 
 
-async def metrics_part(node: Node, body: bytes) -> list[Family]:
-    """The families of this process."""
+async def metrics_part(node: Node, body: bytes) -> MetricsPart:
+    """This process's part."""
     del body
-    families: list[Family] = []
-    for source in SOURCES:
-        families += source(node)
-        # Many kinds of calls make many lines: calls under way have their turn between them.
-        await asyncio.sleep(0)
-    return families
+    families = [family for source in SOURCES for family in source(node)]
+    return MetricsPart(figures_of(node.observed.counts), families)
 
 
 def write_metrics(parts: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
@@ -45,77 +50,13 @@ def write_metrics(parts: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
     known = {"": [gauge(f"{PREFIX}workers_silent", "Workers that did not answer this scrape", silent)]}
     for worker, part in parts.items():
         if part is not None:
-            known[worker] = known.get(worker, []) + families_of(part)
+            said = msgspec.convert(part, MetricsPart)
+            known[worker] = [*known.get(worker, []), *call_families(said.calls), *said.families]
     return 200, b"content-type: %b\r\n" % CONTENT_TYPE, text_of(known).encode()
 
 
-def _calls(node: Node) -> Iterator[Family]:
+def _times(node: Node) -> Iterator[Family]:
     counts = node.observed.counts
-    requests = []
-    for (door, status, provider, model, team), row in counts.rows.items():
-        labels = (
-            ("door", door), ("provider", provider or ""), ("model", model), ("team", team or ""), ("status", status),
-        )  # fmt: skip
-        requests.append(Sample(labels, sum(row.buckets)))
-    yield Family(f"{PREFIX}requests_total", "counter", "Calls that ended, each once", tuple(requests))
-    yield Family(f"{PREFIX}tokens_total", "counter", "Tokens, each counted once", tuple(_tokens(counts)))
-    yield _usd("cost_usd_total", "What calls cost, in USD", counts, lambda row: row.cost_nanos)
-    yield _usd("cache_saved_usd_total", "What answers from the cache would have cost", counts, lambda r: r.saved_nanos)
-    yield _by_model("retries_total", "Further attempts of calls", counts, lambda row: row.retries)
-    yield _by_model("unpriced_requests_total", "Calls whose model has no price", counts, lambda row: row.unpriced)
-
-
-def _tokens(counts: CallCounts) -> Iterator[Sample]:
-    sums: dict[tuple[str, str, str, str], int] = {}
-    for (_, _, provider, model, team), row in counts.rows.items():
-        said = (
-            ("input", row.input_tokens), ("cached_input", row.cached_tokens),
-            ("cache_write", row.cache_write_tokens), ("output", row.output_tokens),
-        )  # fmt: skip
-        for direction, tokens in said:
-            if tokens:
-                key = direction, provider or "", model, team or ""
-                sums[key] = sums.get(key, 0) + tokens
-    for (direction, provider, model, team), tokens in sums.items():
-        yield Sample((("direction", direction), ("provider", provider), ("model", model), ("team", team)), tokens)
-
-
-def _summed(counts: CallCounts, of: Callable[[Row], int]) -> dict[tuple[str, str, str], int]:
-    sums: dict[tuple[str, str, str], int] = {}
-    for (_, _, provider, model, team), row in counts.rows.items():
-        if amount := of(row):
-            key = provider or "", model, team or ""
-            sums[key] = sums.get(key, 0) + amount
-    return sums
-
-
-def _usd(name: str, text: str, counts: CallCounts, of: Callable[[Row], int]) -> Family:
-    samples = [
-        Sample((("provider", provider), ("model", model), ("team", team)), nanos / NANOS_PER_USD)
-        for (provider, model, team), nanos in _summed(counts, of).items()
-    ]
-    return Family(PREFIX + name, "counter", text, tuple(samples))
-
-
-def _by_model(name: str, text: str, counts: CallCounts, of: Callable[[Row], int]) -> Family:
-    sums: dict[tuple[str, str], int] = {}
-    for (provider, model, _), amount in _summed(counts, of).items():
-        sums[provider, model] = sums.get((provider, model), 0) + amount
-    samples = [Sample((("provider", provider), ("model", model)), n) for (provider, model), n in sums.items()]
-    return Family(PREFIX + name, "counter", text, tuple(samples))
-
-
-def _durations(node: Node) -> Iterator[Family]:
-    counts = node.observed.counts
-    sums: dict[tuple[str, str], tuple[list[int], int]] = {}
-    for (door, _, provider, _, _), row in counts.rows.items():
-        buckets, total_ns = sums.get((provider or "", door), ([0] * len(row.buckets), 0))
-        sums[provider or "", door] = [a + b for a, b in zip(buckets, row.buckets, strict=True)], total_ns + row.total_ns
-    samples: list[Sample] = []
-    for (provider, door), (buckets, total_ns) in sums.items():
-        labels = (("provider", provider), ("door", door))
-        samples += histogram_samples(labels, SECONDS, buckets, total_ns / NS_PER_S)
-    yield Family(f"{PREFIX}request_duration_seconds", "histogram", "From a call to its end", tuple(samples))
     first = counts.first_bytes
     samples = list(histogram_samples((), SECONDS, first.buckets, first.total_ns / NS_PER_S))
     text = "From a streamed call to the first bytes that its client got"
@@ -203,8 +144,7 @@ TARGET_FIGURES: tuple[tuple[str, Literal["counter", "gauge"], str, Callable[[Tar
     ("target_in_flight", "gauge", "Attempts under way", lambda state: state.in_flight),
 )
 SOURCES: tuple[Callable[[Node], Iterator[Family]], ...] = (
-    _calls,
-    _durations,
+    _times,
     _noes,
     _targets,
     _money,
