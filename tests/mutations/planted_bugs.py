@@ -157,8 +157,8 @@ BUGS = (
         (
             (
                 "gateway/relay.py",
-                "        await node.journal.written()\n        await client.whole(200, lines, answer.body)",
-                "        await client.whole(200, lines, answer.body)",
+                "        await node.journal.written()\n        await client.whole(200, lines, body)",
+                "        await client.whole(200, lines, body)",
             ),
         ),
     ),

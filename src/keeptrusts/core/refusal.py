@@ -34,6 +34,7 @@ class Reason(StrEnum):
     ROUTE_NOT_FOUND = "route_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     POLICY_VIOLATION = "policy_violation"
+    POLICY_UNAVAILABLE = "policy_unavailable"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     # how much
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"

@@ -8,7 +8,7 @@ from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.usage import NO_USAGE, Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt as AttemptRow
 from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encode_record
-from keeptrusts.core.pricing.bound import INPUT_MARGIN_TOKENS, bound_of, plain_bound_nanos, unseen_tokens
+from keeptrusts.core.pricing.bound import bound_of, plain_bound_nanos, unseen_tokens
 from keeptrusts.core.pricing.price import Price, cost_nanos, unsaid_part
 from keeptrusts.core.pricing.unbounded import refuse_unbounded, unpriced
 from keeptrusts.core.providers.wire import Bill, Wire
@@ -22,18 +22,12 @@ from keeptrusts.gateway.purse import Account, Lease
 from keeptrusts.gateway.purse_refill import Treasury
 from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.targets import Answer
-from keeptrusts.gateway.token_count import count_tokens, counts_exactly
-
-STRING_OVERHEAD_TOKENS = 4
-"""Tokens that a chat template may put around each string of a request: a role and its marks, a field's name and type."""
+from keeptrusts.gateway.token_count import counted_input, counts_exactly
 
 SHOWN_WHOLE = frozenset({"openai", "openai-compatible", "azure", "simulated"})
 """Providers whose answers show all that their models bill, but for those that are known to think unseen."""
 
 MAX_GIVEN_ID_CHARS = 128
-
-CHAT_OVERHEAD_TOKENS = 16
-"""Tokens that a chat template may add once."""
 
 AILING = frozenset({401, 403, 408, 425})
 """Statuses below 500 that say more about the target, or our key there, than about the request."""
@@ -317,10 +311,3 @@ class Attempt:
         call.earlier_waits = (*call.earlier_waits, (time_ns(), self.answer.waited_ns if self.forwarded else 0))
         journal.append(encode_record(Close(self._call.call_id, self._call.attempts[-1])))
         self._call.settles = 0
-
-
-def counted_input(request: TextRequest) -> int:
-    """At least what the prompt's tokens are, where they can be counted."""
-    read = request.prompt_strings()
-    counted = sum(count_tokens(text) for text in read) + STRING_OVERHEAD_TOKENS * len(read) + CHAT_OVERHEAD_TOKENS
-    return min(counted, request.size_bytes + INPUT_MARGIN_TOKENS)

@@ -1,6 +1,7 @@
 """One call's facts while it is under way: filled in step by step, and at the end turned into its one event."""
 
 import os
+from typing import TYPE_CHECKING
 
 from keeptrusts.core.calls.usage import NO_USAGE, UsageSource
 from keeptrusts.core.identity.attribution import Attribution
@@ -10,6 +11,9 @@ from keeptrusts.core.refusal import Refused
 from keeptrusts.gateway.caller import Caller
 from keeptrusts.gateway.refusals import BLOCKED, UPSTREAM, status_of
 from keeptrusts.gateway.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from keeptrusts.gateway.watching import Watch
 
 NOBODY = Attribution()
 
@@ -55,6 +59,7 @@ class Call:
     cache_hit = False
     saved_nanos = 0
     policy_actions: tuple[str, ...] = ()
+    watch: "Watch | None" = None
     attempts: tuple[Attempt, ...] = ()
     settles = 0
     stream = False

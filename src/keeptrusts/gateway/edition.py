@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from keeptrusts.core.ledger.wallet import further_scopes
 from keeptrusts.core.limits.gate import Gate
 from keeptrusts.core.link import Snapshot
-from keeptrusts.core.policies.judge import Judge, compile_policies
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.core.routing.plan import NOT_ALLOWED, Choice, Hop, Plan, group_named, plan
@@ -18,8 +17,10 @@ from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.caller import Caller, Callers
 from keeptrusts.gateway.client import Client
+from keeptrusts.gateway.policing import LanePolicies, PolicyBook
 from keeptrusts.gateway.purse import Account, Purse
-from keeptrusts.gateway.targets import ReadyTarget, usable_targets
+from keeptrusts.gateway.target_shelf import TargetShelf
+from keeptrusts.gateway.targets import usable_targets
 
 MAX_LANES = 10_000
 """Names that clients make up must not fill the memory."""
@@ -38,12 +39,19 @@ class Lane:
     """All that a caller's calls to one model have in common: where they go, whose money they spend, and their limits. ``only``
     is the one hop that there is, when a call has no choice at all."""
 
-    __slots__ = ("account", "choices", "gate", "hops", "only", "turn")
+    __slots__ = ("account", "choices", "gate", "hops", "only", "policies", "turn")
 
     def __init__(
-        self, choices: tuple[Choice, ...], account: Account | None, gate: Gate, turn: Turn, retries: bool
+        self,
+        choices: tuple[Choice, ...],
+        account: Account | None,
+        gate: Gate,
+        turn: Turn,
+        retries: bool,
+        policies: LanePolicies | None,
     ) -> None:
         self.choices = choices
+        self.policies = policies
         self.hops = tuple(hop for choice in choices for hop in choice.hops)
         self.account = account
         self.gate = gate
@@ -65,20 +73,20 @@ class Edition:
         rulebook: Rulebook,
         book: PriceBook,
         callers: Callers,
-        targets: Mapping[str, ReadyTarget],
+        shelf: TargetShelf,
         environment: Mapping[str, str],
         purse: Purse,
-        judge: Judge | None = None,
+        policies: PolicyBook | None = None,
         budgeted: frozenset[str] = frozenset(),
         turns: dict[str, Turn] | None = None,
     ) -> None:
-        """``budgeted`` names the projects, keys, users and features that have a wallet of their own; ``turns`` are those of
-        the edition before."""
+        """``policies`` None: they are made of the rulebook's. ``budgeted`` names the projects, keys, users and features that have
+        a wallet of their own; ``turns`` are those of the edition before."""
         self.rulebook = rulebook
         self.book = book
         self.callers = callers
-        self.targets = targets
-        self.judge = judge if judge is not None else compile_policies(rulebook.policies)
+        self.targets = shelf.ready
+        self.policies = PolicyBook(rulebook, environment, shelf.services) if policies is None else policies
         self.budgeted = budgeted
         self.enforced = rulebook.wallet_enforcement
         self.target_gates: Mapping[str, Gate] | None = None
@@ -87,6 +95,7 @@ class Edition:
         self._environment = environment
         self._usable = usable_targets(rulebook.targets, environment)
         self._purse = purse
+        self._shelf = shelf
         self._lanes: dict[tuple[Caller, str], Lane] = {}
         self._turns = {} if turns is None else turns
         self.draw = random.Random(os.urandom(8)).random  # noqa: S311 - it spreads load and guards nothing
@@ -104,10 +113,10 @@ class Edition:
             self.rulebook,
             book,
             self.callers,
-            self.targets,
+            self._shelf,
             self._environment,
             self._purse,
-            self.judge,
+            self.policies,
             budgeted,
             self._turns,
         )
@@ -151,7 +160,12 @@ class Edition:
             self._turns.clear()
         turn = self._turns.setdefault(model, Turn())
         failover = rulebook.routing.failover
-        return Lane(found.choices, account, gate, turn, failover.enabled and failover.retry.max_attempts > 1)
+        retries = failover.enabled and failover.retry.max_attempts > 1
+        policing = self.policies.of(caller.group)
+        if policing is None:
+            return Lane(found.choices, account, gate, turn, retries, None)
+        policies = LanePolicies(policing, model, found.choices)
+        return Lane(policies.choices, account, gate, turn, retries, policies)
 
     def gate(self, lane: Lane, caller: Caller, client: Client) -> Gate:
         """All limits of one call of this lane."""

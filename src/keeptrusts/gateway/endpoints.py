@@ -10,7 +10,6 @@ from keeptrusts.core.calls.messages import parse_messages
 from keeptrusts.core.dialects.anthropic import write_count
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.admin import ADMIN_ENDPOINTS, Admin
-from keeptrusts.gateway.attempt import counted_input
 from keeptrusts.gateway.attributing import attribute
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import DOORS, anthropic_body
@@ -20,6 +19,7 @@ from keeptrusts.gateway.limiting import admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.refusals import JSON_LINE
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable
+from keeptrusts.gateway.token_count import counted_input
 
 Handler = Callable[[Node, Client], Awaitable[None]]
 

@@ -1,6 +1,6 @@
 """The whole way of a call, from its first byte to its ledger row. Read this file first.
 
-identify, read, admit, judge, limit, look in the cache, then for each target in turn: reserve, forward, relay, settle;
+identify, read, admit, limit, judge, look in the cache, then for each target in turn: reserve, forward, relay, settle;
 and whatever happens, record. Each step is a call into the file that owns it.
 """
 
@@ -11,7 +11,6 @@ from contextlib import suppress
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.ledger.records import encode_record
 from keeptrusts.core.limits.gate import Permit
-from keeptrusts.core.policies.judge import Judge
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.attempt import Attempt
@@ -34,6 +33,7 @@ from keeptrusts.gateway.relay_bytes import relay_bytes
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 from keeptrusts.gateway.sharing import Share, share_of
 from keeptrusts.gateway.waiting_room import Applicant
+from keeptrusts.gateway.watching import Watch
 
 CLIENT_CLOSED_REQUEST = 499
 """The status, in the ledger alone, of a call whose client left while it waited for an equal one."""
@@ -72,11 +72,14 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         if caller.additions is not None:
             caller = call.caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
         lane = edition.lane(caller, request.model)
-        if edition.judge is not None:
-            _judge(call, edition.judge, request, request.judged(body))
         gate = edition.gate(lane, caller, client)
         permit = admit(gate, request, rulebook.default_output_tokens, node.now_s())
         try:
+            if (policies := lane.policies) is not None:
+                if not policies.pass_at_once(call, request.judged(body)):
+                    await policies.policing.judge(call, request, lane.hops[0].model)
+                if policies.policing.judges_answers:
+                    call.watch = Watch.of(policies.policing, call, door.name)
             share = None
             if request.repeats and (rulebook.cache.enabled or b"idempotency-key" in client.headers):
                 share = share_of(node, edition, call, client, door, request, body, lane)
@@ -110,17 +113,6 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         if not call.recorded:
             node.journal.append(encode_record(call.event(node.loop.time())))
         node.observed.ended(call, door.name)
-
-
-def _judge(call: Call, judge: Judge, request: TextRequest, body: bytes) -> None:
-    verdict = judge.check_input(body, request.texts)
-    call.policy_actions = verdict.actions
-    if verdict.blocked_by is not None:
-        raise Refused(
-            Reason.POLICY_VIOLATION,
-            f"The request was blocked by the policy {verdict.blocked_by!r}.",
-            {"policy": verdict.blocked_by, "phase": "input"},
-        )
 
 
 async def _serve_shared(

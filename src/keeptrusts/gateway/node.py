@@ -247,13 +247,7 @@ class Node:
 
     def _issue(self, callers: Callers, book: PriceBook, budgeted: frozenset[str]) -> None:
         self._edition = Edition(
-            self._rulebook,
-            book,
-            callers,
-            self.targets.ready,
-            self._environment,
-            self.treasury.purse,
-            budgeted=budgeted,
+            self._rulebook, book, callers, self.targets, self._environment, self.treasury.purse, budgeted=budgeted
         )
 
     async def _keep_current(self, link: Link) -> None:

@@ -7,21 +7,29 @@ from keeptrusts.core.refusal import Refused
 from keeptrusts.gateway.caller import Standing
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.exchange import UpstreamFailed
+from keeptrusts.gateway.watching import StreamWatch
 
 
 class Passage:
     """Reads a stream for a client. ``room_bytes`` is how much of it is kept at most; below 0: nothing is.
 
     When the key is revoked, by its ``standing``, the client is ``cut`` off with the event that ``broken`` makes; the stream is
-    read on to its end, for only that says what it cost.
+    read on to its end, for only that says what it cost. ``watch`` judges it, where policies have a say in answers.
     """
 
-    __slots__ = ("_broken_event", "_client", "_kept", "_reader", "_room", "_standing", "cut")
+    __slots__ = ("_broken_event", "_client", "_kept", "_reader", "_room", "_standing", "_watch", "cut")
 
     def __init__(
-        self, client: Client, reader: Stream, room_bytes: int, standing: Standing, broken: Callable[[Refused], bytes]
+        self,
+        client: Client,
+        reader: Stream,
+        room_bytes: int,
+        standing: Standing,
+        broken: Callable[[Refused], bytes],
+        watch: StreamWatch | None,
     ) -> None:
         self.cut = False
+        self._watch = watch
         self._standing = standing
         self._broken_event = broken
         self._client = client
@@ -57,7 +65,10 @@ class Passage:
 
     async def finish(self) -> None:
         """The provider said all: passes on a last event that lacks only its end."""
-        if out := self._reader.finish():
+        out = self._reader.finish()
+        if out and self._watch is not None:
+            out = self._watch.feed(out)
+        if out:
             self.keep(out)
             if not self.cut:
                 await self._client.more(out)
@@ -75,6 +86,9 @@ class Passage:
     def _read(self, data: bytes) -> bytes:
         out = self._reader.feed(data)
         if out:
+            if self._watch is not None:
+                # What a policy stops ends for the client here; the rest is read, for only that says what it cost.
+                out = self._watch.feed(out)
             self.keep(out)
         elif self._reader.overfull:
             raise UpstreamFailed("an event of its stream is larger than any may be", sent=True)

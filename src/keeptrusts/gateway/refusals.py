@@ -30,6 +30,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.ROUTE_NOT_FOUND: (404, "invalid_request_error"),
     Reason.METHOD_NOT_ALLOWED: (405, "invalid_request_error"),
     Reason.POLICY_VIOLATION: (409, "policy_violation"),
+    Reason.POLICY_UNAVAILABLE: (503, "service_unavailable"),
     Reason.IDEMPOTENCY_CONFLICT: (422, "invalid_request_error"),
     Reason.RATE_LIMIT_EXCEEDED: (429, "rate_limit_error"),
     Reason.INSUFFICIENT_BALANCE: (402, "budget_exceeded"),
@@ -69,6 +70,7 @@ BLOCKED = frozenset(
         Reason.COST_DENIED,
         Reason.UNPRICED_MODEL,
         Reason.POLICY_VIOLATION,
+        Reason.POLICY_UNAVAILABLE,
         Reason.UNBOUNDED_COST,
     }
 )

@@ -49,16 +49,20 @@ async def relay_whole(
     else:
         output_tokens = sum(count_tokens(text) for text in attempt.wire.spoken(content))
         attempt.settle_unsaid(bill, request, output_tokens, node.treasury)
+    body, watch = answer.body, call.watch
+    if watch is not None:
+        # It is paid for, whatever becomes of it.
+        body = await watch.whole(body)
     now = node.loop.time()
     attempt.took(now)
     node.journal.append(encode_record(call.event(now)))
     lines = _lines(call, attempt) + limit_lines(permit, request.door, call.at_ns)
     if share is not None:
-        share.keep(answer.body, attempt.cost_nanos, bill.usage is not None)
+        share.keep(body, attempt.cost_nanos, bill.usage is not None and (watch is None or not watch.touched))
         lines += share.line
-    if not client.leave_to(node.journal, lines, answer.body):
+    if not client.leave_to(node.journal, lines, body):
         await node.journal.written()
-        await client.whole(200, lines, answer.body)
+        await client.whole(200, lines, body)
 
 
 async def relay_stream(
@@ -86,7 +90,8 @@ async def relay_stream(
     call.first_byte_ns = time_ns()
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
     room_bytes = -1 if share is None else share.room_bytes
-    passage = Passage(client, reader, room_bytes, call.caller.standing, door.broken)
+    watch = None if call.watch is None else call.watch.stream(door.broken)
+    passage = Passage(client, reader, room_bytes, call.caller.standing, door.broken, watch)
     failure: UpstreamFailed | None = None
     try:
         while data:
@@ -98,12 +103,18 @@ async def relay_stream(
         answer.abandon()
         failure = broken
     last = _settle_stream(node, call, door, request, attempt, reader, failure)
+    is_priced = reader.usage is not None
+    if watch is not None and call.watch is not None:
+        last = await watch.end(last, reader.done)
+        is_priced = is_priced and not call.watch.touched
+        if watch.refused is not None:
+            call.status, call.reason = "blocked", watch.refused.reason.value
     if passage.cut:
         call.status, call.reason = "interrupted", Reason.KEY_REVOKED.value
-    if share is not None and reader.done:
+    if share is not None and reader.done and (watch is None or watch.refused is None):
         # Before the end stands a comment, which says what this call cost.
         passage.keep(last.partition(b"\n\n")[2])
-        share.keep_stream(passage.kept(), attempt.cost_nanos, call.usage, reader.usage is not None)
+        share.keep_stream(passage.kept(), attempt.cost_nanos, call.usage, is_priced)
     now = node.loop.time()
     if reader.done:
         attempt.took(now, first_byte_at)
@@ -180,6 +191,9 @@ async def relay_error(
 async def relay_kept(node: Node, call: Call, client: Client, door: Door, found: Found, permit: Permit) -> None:
     """An answer that was paid for before: it costs nothing, and says what it saved."""
     kept = found.kept
+    body, events = kept.body, found.events
+    if call.watch is not None:
+        body, events = await call.watch.kept(body, events)
     # Nothing, but for what it cost to find it.
     call.status, call.cost_nanos, call.served_model = "cached", call.cost_nanos or 0, None
     is_replay = found.how == "replay"
@@ -199,11 +213,11 @@ async def relay_kept(node: Node, call: Call, client: Client, door: Door, found: 
     lines += b"x-keeptrusts-cache: %b\r\nage: %d\r\n" % (found.how.encode(), kept.age_s(call.at_ns // NANOS_PER_S))
     if is_replay:
         lines += b"idempotent-replayed: true\r\n"
-    if found.events is None:
-        await client.whole(200, JSON_LINE + lines, kept.body)
+    if events is None:
+        await client.whole(200, JSON_LINE + lines, body)
         return
     await client.begin(STREAM_LINES + lines)
-    await client.end(found.events)
+    await client.end(events)
 
 
 @lru_cache(maxsize=4_096)

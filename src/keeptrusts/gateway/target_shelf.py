@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.health_checks import HealthChecks
+from keeptrusts.gateway.policy_services import Services
 from keeptrusts.gateway.targets import ReadyTarget, ready_targets, usable_targets
 
-NOT_OF_THE_WAY = frozenset({"model", "price", "priority", "weight", "max_price", "health_check"})
+NOT_OF_THE_WAY = frozenset({"model", "price", "priority", "residency", "weight", "max_price", "health_check"})
 """What a target says of calls, not of how it is reached: a change here is none for its connections."""
 
 
@@ -26,6 +27,8 @@ class TargetShelf:
         self._retired: WeakSet[ReadyTarget] = WeakSet()
         self._checks = HealthChecks(environment)
         self.ready: Mapping[str, ReadyTarget] = {}
+        self.services = Services()
+        """Those of the users' own that judge calls: they are reached as targets are."""
 
     def put(self, rulebook: Rulebook) -> None:
         """These are the targets from now on, and the rules of routing. What is known of a target that is kept, is kept."""
@@ -50,6 +53,7 @@ class TargetShelf:
         self._checks.close()
         for ready in [*self.ready.values(), *self._retired]:
             ready.close()
+        self.services.close()
 
     def _is_kept(self, target: Target) -> bool:
         known = self._made.get(target.id)

@@ -80,7 +80,7 @@ def test_ordinary_work_is_left_alone(text):
 @pytest.mark.parametrize("config", [{"categories": []}, {"categories": ["hats"]}, {"threshold": 3}, {"words": []}])
 def test_a_config_that_means_nothing_is_refused(config):
     with pytest.raises(ValidationError):
-        rules(config)
+        rules(config, "filter")
 
 
 def test_the_categories_are_those_of_the_lists():

@@ -17,6 +17,8 @@ class Written(Struct, frozen=True):
     config: Mapping[str, Any] = {}
     name: str = "filter"
     type: str = "content_filter"
+    phase: str = "input"
+    shadow: bool = False
 
 
 def call_body(text: str) -> bytes:

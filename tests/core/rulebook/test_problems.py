@@ -107,13 +107,37 @@ ADDED = {
         "model_groups: [{name: g, models: [{provider: simulated, model: m}]}]",
         "unknown_provider", "model_groups[0].models[0].provider", 6, 46,
     ),
-    "later policy": ("policies: [{name: p, type: pii}]", "not_supported", "policies[0].type", 6, 28),
     "unknown policy": ("policies: [{name: p, type: filter}]", "unknown_value", "policies[0].type", 6, 28),
     "later action": (
-        "policies: [{name: p, type: content_filter, action: redact}]", "not_supported", "policies[0].action", 6, 52,
+        "policies: [{name: p, type: content_filter, action: escalate}]", "not_supported", "policies[0].action", 6, 52,
     ),
-    "later phase": (
-        "policies: [{name: p, type: content_filter, phase: output}]", "not_supported", "policies[0].phase", 6, 51,
+    "an action that the kind lacks": (
+        "policies: [{name: p, type: model_allowlist, action: redact, config: {models: [m]}}]",
+        "contradiction", "policies[0].action", 6, 53,
+    ),
+    "a phase that the kind lacks": (
+        "policies: [{name: p, type: max_input_tokens, phase: output, config: {limit: 5}}]",
+        "contradiction", "policies[0].phase", 6, 53,
+    ),
+    "no pattern": (
+        "policies: [{name: p, type: regex, config: {patterns: ['(a']}}]", "bad_pattern", "policies[0].config.patterns[0]", 6, 55,
+    ),
+    "a pattern of another engine": (
+        "policies: [{name: p, type: regex, config: {patterns: ['(?<=a)b']}}]",
+        "bad_pattern", "policies[0].config.patterns[0]", 6, 55,
+    ),
+    "a pattern that is always met": (
+        "policies: [{name: p, type: regex, config: {patterns: ['a*']}}]", "empty_pattern", "policies[0].config.patterns[0]", 6, 55,
+    ),
+    "no words": ("policies: [{name: p, type: keyword, config: {words: ['--']}}]", "no_words", "policies[0].config.words[0]", 6, 54),
+    "no tools": ("policies: [{name: p, type: tool_allowlist, config: {}}]", "no_tools", "policies[0].config", 6, 52),
+    "a marker that JSON can't hold": (
+        "policies: [{name: p, type: regex, config: {patterns: [a], marker: 'a\"b'}}]",
+        "string_pattern_mismatch", "policies[0].config.marker", 6, 67,
+    ),
+    "a group of an unknown policy": (
+        "consumer_groups: [{name: a, api_key: kt_cg_a_0123456789abcdef, policies: [none]}]",
+        "unknown_policy", "consumer_groups[0].policies[0]", 6, 75,
     ),
     "unknown category": (
         "policies: [{name: p, type: content_filter, config: {categories: [hate, hats]}}]",
@@ -337,7 +361,7 @@ policies:
         ("cache: {ttl: '60'}", "write the number without quotes"),
         ("consumer_groups: [{name: 5}]", "put it in quotes: '5'"),
         ("cache: {scope: Team}", "did you mean `team`? known here: `key`, `team`, `organization`"),
-        ("policies: [{name: p, type: content-filter}]", "did you mean `content_filter`?"),
+        ("policies: [{name: p, type: content_filtr}]", "did you mean `content_filter`?"),
         ("consumer_groups: [{name: a, rate_limit: 5}]", "for example `rate_limit: {requests_per_minute: 500}`"),
         ("consumer_groups: [{name: a, attribution: {team: b}}]", "set `wallet_team_id` on the group"),
         ("consumer_groups: [{name: a, zzz: 1}]", "known here: `name`, `api_key`"),

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from keeptrusts.cli.admin_address import ADMIN_LISTEN, with_admin_listen
 from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.listening import Address, address, must_be_free
 from keeptrusts.cli.log_options import LOG_FORMAT, LOG_LEVEL, LogFormat, LogLevel, with_log_options
+from keeptrusts.core.policies.failing import FAIL_MODE_ENV
 from keeptrusts.gateway.acceptor import Place
 from keeptrusts.settings import default_data_dir
 from keeptrusts.supervisor.lifeline import hold_lifeline
@@ -43,6 +44,10 @@ def run(
     last_good: Annotated[
         bool, typer.Option("--last-good", help="When the policy file has errors, start with what worked last.")
     ] = False,
+    fail_mode: Annotated[
+        Literal["block", "allow"] | None,
+        typer.Option(help="What becomes of calls that policies can't judge (default block).", envvar=FAIL_MODE_ENV),
+    ] = None,
     log_format: Annotated[LogFormat | None, LOG_FORMAT] = None,
     log_level: Annotated[LogLevel | None, LOG_LEVEL] = None,
 ) -> None:
@@ -58,6 +63,7 @@ def run(
     place = take_place(os.environ)
     environ = with_log_options(os.environ, log_format, log_level)
     environ = environ if admin_listen is None else {**environ, ADMIN_LISTEN: admin_listen}
+    environ = environ if fail_mode is None else {**environ, FAIL_MODE_ENV: fail_mode}
     if workers > 1:
         raise typer.Exit(_run_workers(policy_config, at, home, workers, last_good, environ))
     if place is None:

@@ -16,7 +16,6 @@ from keeptrusts.core.calls.request import (
     read_model,
     read_stream,
     refuse_look_alikes,
-    strings,
     typed,
     unbounded,
 )
@@ -53,6 +52,7 @@ class ChatRequest(TextRequest):
     prompt_fields: ClassVar[frozenset[str]] = frozenset(
         {"messages", "tools", "tool_choice", "functions", "function_call", "response_format"}
     )
+    read_fields: ClassVar[frozenset[str]] = frozenset({"messages", "tools", "functions"})
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user", "metadata"})
     unbounded_fields: ClassVar[Mapping[str, str]] = {
         "web_search_options": "a web search is billed by what it finds",
@@ -73,13 +73,6 @@ class ChatRequest(TextRequest):
         messages = self._messages()
         parts = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
         return any(m.get("audio") is not None for m in messages) or not all(map(_is_text, parts))
-
-    def texts(self) -> list[str]:
-        """See TextRequest."""
-        read = [m.get(name) for m in self._messages() for name in ("content", "tool_calls")]
-        if "tools" in self.fields:
-            read.append(self.value("tools"))
-        return list(strings(read))
 
     def brings_sound(self) -> bool:
         """Whether a message holds sound."""

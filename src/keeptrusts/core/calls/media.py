@@ -3,7 +3,7 @@
 What such a call can use at most is told as ``most_input``, ``most_output`` (tokens) and ``pieces``; prices make money of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -62,7 +62,15 @@ class MediaRequest(TextRequest):
 
     def judged(self, body: bytes) -> bytes:
         """See TextRequest: a form's words as JSON, without its files."""
-        return body if self.parts is None else encode(self.texts())
+        return body if self.parts is None else encode(list(self.texts()))
+
+    def reword(self, others: Mapping[str, str]) -> Generator[None, None, None]:
+        """See TextRequest: in a form's own parts too."""
+        yield from super().reword(others)
+        if self.parts is not None:
+            self.parts = tuple(
+                _reworded(part, others) if part.name in self.read_fields else part for part in self.parts
+            )
 
     def written(self, model: str) -> bytes:
         """The body for the provider, where the model is called so. A form's type is then in ``content_type``."""
@@ -73,6 +81,12 @@ class MediaRequest(TextRequest):
             parts.append(Part(METADATA, bytes(self.fields[METADATA])))
         self.content_type, body = write_form(tuple(parts))
         return body
+
+
+def _reworded(part: Part, others: Mapping[str, str]) -> Part:
+    told = part.content.decode(errors="replace")
+    other = others.get(told)
+    return part if other is None or part.filename is not None else msgspec.structs.replace(part, content=other.encode())
 
 
 class ImagesRequest(MediaRequest):

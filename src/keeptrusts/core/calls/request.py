@@ -5,13 +5,14 @@ What is sent upstream is written from this envelope again, so that the provider 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw
 
 from keeptrusts.core.calls.conversation import Conversation
+from keeptrusts.core.calls.words import reworded, words
 from keeptrusts.core.refusal import Reason, Refused
 
 _decode_envelope = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -74,9 +75,21 @@ class TextRequest:
         """All fields, decoded. Raises Refused(INVALID_JSON)."""
         return {name: self.value(name) for name in self.fields}
 
-    def texts(self) -> list[str]:
+    def texts(self) -> Iterator[str]:
         """Every string that the model reads as words, decoded."""
-        return [text for field in sorted(self.fields.keys() & self.read_fields) for text in strings(self.value(field))]
+        for field in sorted(self.fields.keys() & self.read_fields):
+            yield from words(self.value(field))
+
+    def reword(self, others: Mapping[str, str]) -> Generator[None, None, None]:
+        """Puts other words in the place of those that ``others`` names, in steps. What was checked is what is sent: only
+        fields with such words are written anew, from what was read of them."""
+        for field in sorted(self.fields.keys() & self.read_fields):
+            value = self.value(field)
+            if others.keys().isdisjoint(words(value)):
+                continue
+            changed = Raw(encode((yield from reworded(value, others))))
+            self.size_bytes += len(bytes(changed)) - len(bytes(self.fields[field]))
+            self.fields = {**self.fields, field: changed}
 
     def prompt_strings(self) -> list[str]:
         """Every string that may become a part of the prompt, names of fields too: what an exact count must count."""

@@ -3,12 +3,16 @@
 Source: WHATWG HTML, "Server-sent events", sections "Parsing an event stream" and "Interpreting an event stream".
 """
 
+import re
 from collections.abc import Iterator
 
 from keeptrusts.core.calls.conversation import StreamEvent
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 """No event of a stream is larger; whoever sends one is not to be read on."""
+
+EVENT_END = re.compile(rb"\r?\n\r?\n")
+"""The blank line after an event, in streams that are passed on as they came."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -116,3 +120,18 @@ def sse_event(data: bytes, name: str = "") -> bytes:
     """One event as bytes. ``data`` holds no line end, as no encoded JSON does."""
     head = b"event: " + name.encode() + b"\n" if name else b""
     return head + b"data: " + data + b"\n\n"
+
+
+def event_payload(event: bytes) -> bytes:
+    """An event's data: its lines of that name, together (WHATWG HTML, "Server-sent events")."""
+    data = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(data).strip()
+
+
+def whole_events(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole events of a stream's bytes, each with the blank line that ends it, and what is left."""
+    events, start = [], 0
+    for end in EVENT_END.finditer(data):
+        events.append(data[start : end.end()])
+        start = end.end()
+    return events, data[start:]

@@ -7,8 +7,9 @@ blatant at next to no cost; it does not replace a moderation model or a person.
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from keeptrusts.core.policies import kind
 from keeptrusts.core.policies.content_words import CATEGORIES, Level
 from keeptrusts.core.policies.kind import Kind, Rule
 from keeptrusts.core.policies.phrases import Phrases
@@ -23,10 +24,8 @@ LEVELS: Mapping[str, tuple[Level, ...]] = {
 """How much must speak for harm before the filter acts: at ``high`` only what has hardly any innocent use."""
 
 
-class Settings(BaseModel):
+class Settings(kind.Settings):
     """``config`` of a content filter. Without categories it looks for all of them."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     categories: list[Category] = Field(default=list(get_args(Category)), min_length=1, examples=["[hate, violence]"])
     threshold: Literal["low", "medium", "high"] = Field(
@@ -35,14 +34,16 @@ class Settings(BaseModel):
     )
 
 
-def rules(config: Mapping[str, Any]) -> tuple[Rule, ...]:
+def rules(config: Mapping[str, Any], name: str) -> tuple[Rule, ...]:
     """One rule for each category, in the order of the config."""
+    del name
     settings = Settings.model_validate(config)
     return tuple(
         Rule(
             "content",
             category,
             Phrases(tuple(p for level in LEVELS[settings.threshold] for p in CATEGORIES[category][level])),
+            "[REMOVED]",
         )
         for category in dict.fromkeys(settings.categories)
     )

@@ -1,24 +1,83 @@
-"""What a kind of policy is: the settings it takes, and the rules that it makes of them."""
+"""What a kind of policy is: the settings it takes, where it may judge, what it may do, and the rules that it makes of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, ConfigDict
 
-from keeptrusts.core.policies.phrases import Phrases
+Phase = Literal["input", "output"]
+Action = Literal["flag", "redact", "block", "escalate"]
+
+BOTH_PHASES: frozenset[str] = frozenset({"input", "output", "both"})
+INPUT_ONLY: frozenset[str] = frozenset({"input"})
+ANY_ACTION: frozenset[str] = frozenset({"flag", "redact", "block"})
+FLAG_OR_BLOCK: frozenset[str] = frozenset({"flag", "block"})
+
+
+class Sought(Protocol):
+    """What a rule looks for. The first group of ``in_text`` is what was found."""
+
+    @property
+    def folded(self) -> bool:
+        """Whether it is looked for in the normalised text, not in the text as it is written."""
+
+    @property
+    def led(self) -> bool:
+        """Whether the pattern takes the character before what it finds."""
+
+    @property
+    def longest_bytes(self) -> int:
+        """Nothing longer is found: so much of a stream is held back."""
+
+    @property
+    def accept(self) -> Callable[[bytes], bool] | None:
+        """Whether what has the form is the thing; None: it is."""
+
+    @property
+    def eats(self) -> tuple[bytes, bytes] | None:
+        """Two patterns of what belongs to it when it follows: a part of any length, character by character, and its end."""
+
+    def in_text(self) -> bytes:
+        """The pattern for a text."""
+
+    def in_body(self) -> bytes | None:
+        """A pattern that finds no less in a JSON body in ASCII of any case; None when there is none, empty: nothing is there."""
 
 
 class Rule(Struct, frozen=True):
-    """What to look for and what to call it. ``subject`` and ``label`` make the action's name: ``content_flagged:hate``."""
+    """What to look for and what to call it. ``subject`` and ``label`` make the action's name: ``content_flagged:hate``.
+
+    ``marker`` stands in the place of what is redacted.
+    """
 
     subject: str
     label: str
-    phrases: Phrases
+    sought: Sought
+    marker: str = "[REDACTED]"
+
+
+class Settings(BaseModel):
+    """What every kind's settings have in common: strict types, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def either(*names: str) -> AliasChoices:
+    """A setting's name, and what others call it."""
+    return AliasChoices(*names)
+
+
+Judges = Literal["text", "call", "target", "service"]
+"""What a kind looks at: the words, the call's other settings, where it would go, or whatever a service of the user's does."""
 
 
 class Kind(Struct, frozen=True):
-    """``settings`` is what ``config`` may hold; ``rules`` compiles a config that these settings accept."""
+    """``settings`` is what ``config`` may hold; ``rules`` compiles a config that these settings accept, for kinds that judge
+    text."""
 
     settings: type[BaseModel]
-    rules: Callable[[Mapping[str, Any]], tuple[Rule, ...]]
+    rules: Callable[[Mapping[str, Any], str], tuple[Rule, ...]] | None = None
+    judges: Judges = "text"
+    phases: frozenset[str] = BOTH_PHASES
+    actions: frozenset[str] = ANY_ACTION

@@ -9,6 +9,7 @@ from msgspec import Struct
 from keeptrusts.core.calls.replay import DONE_EVENT
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.dialects.openai_usage import UsageObject, buckets
+from keeptrusts.core.dialects.sse import EVENT_END, MAX_EVENT_BYTES, event_payload
 from keeptrusts.core.providers.wire import NOTHING_SAID, SAMPLE_BYTES, Bill
 
 
@@ -44,10 +45,6 @@ def read_reply(body: bytes) -> Bill:
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = b"[DONE]"
-_EVENT_END = re.compile(rb"\r?\n\r?\n")
-
-MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""No event of a stream is larger; whoever sends one is not to be read on."""
 
 
 class _Function(Struct, frozen=True):
@@ -178,7 +175,7 @@ class StreamReader:
 
     def _events(self, block: bytes) -> Iterator[bytes]:
         start = 0
-        for end in _EVENT_END.finditer(block):
+        for end in EVENT_END.finditer(block):
             event = block[start : end.end()]
             start = end.end()
             payload = event_payload(event)
@@ -205,24 +202,9 @@ class StreamReader:
         return self._show_usage or bool(chunk.choices)
 
 
-def event_payload(event: bytes) -> bytes:
-    """An event's data: its lines of that name, together (WHATWG HTML, "Server-sent events")."""
-    data = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(data).strip()
-
-
 def _is_chunk(payload: bytes) -> bool:
     try:
         _decode_chunk(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
-
-
-def whole_events(data: bytes) -> tuple[list[bytes], bytes]:
-    """The whole events of a stream's bytes, each with the blank line that ends it, and what is left."""
-    events, start = [], 0
-    for end in _EVENT_END.finditer(data):
-        events.append(data[start : end.end()])
-        start = end.end()
-    return events, data[start:]

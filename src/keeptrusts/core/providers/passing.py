@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from keeptrusts.core.calls.usage import Usage
-from keeptrusts.core.providers.openai import MAX_EVENT_BYTES, event_payload, whole_events
+from keeptrusts.core.dialects.sse import MAX_EVENT_BYTES, event_payload, whole_events
 from keeptrusts.core.providers.wire import SAMPLE_BYTES, CountTokens
 
 

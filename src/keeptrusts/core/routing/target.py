@@ -69,6 +69,7 @@ class Target(Struct, frozen=True):
     own; Bedrock's is that of the ``region``.
 
     ``model`` is what the target serves when a call's own model name does not decide. ``price`` overrides the price book.
+    ``residency`` is where it keeps data, as its owner says.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Target(Struct, frozen=True):
     secret_env: str | None = None
     model: str | None = None
     region: str | None = None
+    residency: str | None = None
     price: Price | None = None
     connect_timeout_s: float = 10.0
     first_byte_timeout_s: float = 600.0

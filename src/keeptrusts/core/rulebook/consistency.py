@@ -4,12 +4,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import get_args
 
 from keeptrusts.core.identity.additions import ADDABLE
-from keeptrusts.core.policies.registry import KINDS
 from keeptrusts.core.rulebook.cache_checks import cache_settings_fit
-from keeptrusts.core.rulebook.later import INSTEAD, comes_later
 from keeptrusts.core.rulebook.limits_fit import limits_fit
 from keeptrusts.core.rulebook.nearest import did_you_mean
 from keeptrusts.core.rulebook.places import Path
+from keeptrusts.core.rulebook.policy_checks import POLICY_RULES
 from keeptrusts.core.rulebook.policy_file.targets import Provider
 from keeptrusts.core.rulebook.quoting import quoted
 from keeptrusts.core.rulebook.routing_consistency import ROUTING_RULES
@@ -167,21 +166,6 @@ def group_keys_are_strong(survey: Survey) -> None:
             survey.warning("weak_key", (*group, "api_key"), message, "use 20 characters or more, drawn at random")
 
 
-def policy_types_are_known(survey: Survey) -> None:
-    """Every policy's ``type`` names a kind that this version can judge by."""
-    for policy in survey.items("policies"):
-        kind = survey.text(*policy, "type")
-        if kind is None or kind in KINDS:
-            continue
-        path = (*policy, "type")
-        known = did_you_mean(kind, KINDS)
-        if comes_later("policies[].type", kind, is_key=False):
-            message = f"the policy type {quoted(kind)} is not supported in this version"
-            survey.error("not_supported", path, message, INSTEAD.get(kind, known))
-        else:
-            survey.error("unknown_value", path, f"unknown policy type {quoted(kind)}", known)
-
-
 def dimensions_are_distinct(survey: Survey) -> None:
     """A dimension is required or not; twice is a slip."""
     _unique(survey, "dimension", survey.items("attribution", "required"))
@@ -206,7 +190,7 @@ RULES: tuple[Callable[[Survey], None], ...] = (
     spend_controls_are_consistent,
     enforcement_is_possible,
     thresholds_are_distinct,
-    policy_types_are_known,
+    *POLICY_RULES,
     dimensions_are_distinct,
     limits_fit,
     cache_settings_fit,

@@ -12,22 +12,14 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
     "providers.fallback": frozenset({"latency_window", "max_cost_per_1k_tokens", "max_latency_ms"}),
     "providers.targets[]": frozenset({"escalation_routing"}),
     "providers.targets[].secret_key_ref": frozenset({"store"}),
-    "consumer_groups[]": frozenset({"capture", "policies", "providers"}),
+    "consumer_groups[]": frozenset({"capture", "providers"}),
     "consumer_groups[].attribution": frozenset({"organization"}),
-    "policies[]": frozenset({"fail_mode", "shadow"}),
 }  # fmt: skip
 """Keys by the place where they would stand, ``[]`` for any list item."""
 
 LATER_VALUES: Mapping[str, frozenset[str]] = {
     "providers.targets[].provider": frozenset({"azure-openai", "google", "mcp", "vertex"}),
-    "policies[].type": frozenset(
-        {
-            "data_residency", "external", "keyword", "max_input_tokens", "model_allowlist", "pii", "pii_detector",
-            "prompt_injection", "regex", "tool_allowlist",
-        }
-    ),
-    "policies[].action": frozenset({"escalate", "redact"}),
-    "policies[].phase": frozenset({"both", "output"}),
+    "policies[].action": frozenset({"escalate"}),
     "cache.backend": frozenset({"filesystem", "s3"}),
 }  # fmt: skip
 
@@ -40,8 +32,6 @@ INSTEAD: Mapping[str, str] = {
     "max_latency_ms": "use the targets' `timeouts`",
     "store": "use `env`: the environment variable that holds the key",
     "escalate": "use `block` or `flag`",
-    "redact": "use `block` or `flag`",
-    "model_allowlist": "set `model_allowlist` at top level or on a consumer group",
 }
 
 

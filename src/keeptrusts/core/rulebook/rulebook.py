@@ -17,13 +17,15 @@ from keeptrusts.core.pricing.price import Price
 from keeptrusts.core.routing.rules import Routing
 from keeptrusts.core.routing.target import ModelGroup, Target
 
-PolicyAction = Literal["flag", "block"]
+PolicyAction = Literal["flag", "redact", "block"]
+FailMode = Literal["block", "allow"]
 CacheScope = Literal["key", "team", "organization"]
 
 
 class ConsumerGroup(Struct, frozen=True):
     """A group of callers. ``api_key`` is what they send; ``allowed_models`` None means every model. ``allowed_dimensions`` is
-    what clients may add to the attribution, ``allowed_ips`` where they may call from; empty: from anywhere."""
+    what clients may add to the attribution, ``allowed_ips`` where they may call from; empty: from anywhere.
+    ``policies`` None: every policy judges its calls."""
 
     name: str
     api_key: str | None = None
@@ -33,6 +35,7 @@ class ConsumerGroup(Struct, frozen=True):
     attribution: Mapping[str, str] = {}
     allowed_dimensions: Mapping[str, tuple[str, ...]] = {}
     allowed_ips: tuple[str, ...] = ()
+    policies: tuple[str, ...] | None = None
 
 
 class SpendControl(Struct, frozen=True):
@@ -77,12 +80,15 @@ class CacheRules(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """A content policy as people wrote it; ``core/policies`` compiles it by its ``type``."""
+    """A policy as people wrote it; ``core/policies`` compiles it by its ``type``. ``fail_mode`` None: as the gateway is told."""
 
     name: str
     type: str
     action: PolicyAction
     config: Mapping[str, Any] = {}
+    phase: Literal["input", "output", "both"] = "input"
+    shadow: bool = False
+    fail_mode: FailMode | None = None
 
 
 class ApiLink(Struct, frozen=True):

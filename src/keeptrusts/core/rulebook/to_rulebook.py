@@ -47,7 +47,9 @@ def to_rulebook(file: PolicyFile) -> Rulebook:
         model_groups=groups_of(file),
         routing=routing_of(file),
         spend_controls=tuple(map(_spend_control, file.spend_controls)),
-        policies=tuple(Policy(p.name, p.type, p.action, p.config) for p in file.policies),
+        policies=tuple(
+            Policy(p.name, p.type, p.action, p.config, p.phase, p.shadow, p.fail_mode) for p in file.policies
+        ),
         cache=_cache(file),
         cost_tracking=file.cost_tracking.enabled,
         wallet_enforcement=file.cost_tracking.wallet_enforcement,
@@ -85,6 +87,7 @@ def _target(target: targets.Target) -> Target:
         secret_env=env,
         model=target.model,
         region=target.region,
+        residency=target.residency,
         price=_price(target, target.pricing) if target.pricing else None,
         connect_timeout_s=target.timeouts.connect_s,
         first_byte_timeout_s=target.timeouts.first_byte_s,
@@ -142,6 +145,7 @@ def _group(group: groups.ConsumerGroup, defaults: limits.Limits) -> ConsumerGrou
         attribution=group.attribution.model_dump(exclude_none=True),
         allowed_dimensions={name: tuple(values) for name, values in group.allowed_dimensions if values is not None},
         allowed_ips=tuple(group.allowed_ips),
+        policies=None if group.policies is None else tuple(group.policies),
     )
 
 

@@ -17,8 +17,9 @@ from keeptrusts.core.rulebook.policy_file.limits import (
     TokenWindow,
     UserWindow,
 )
+from keeptrusts.core.rulebook.policy_file.policies import Policy
 from keeptrusts.core.rulebook.policy_file.routing import FAILOVER_KEYS, CircuitBreaker, Failover, ProviderRouting
-from keeptrusts.core.rulebook.policy_file.serving import Api, Gateway, Policy, RequiredAttribution
+from keeptrusts.core.rulebook.policy_file.serving import Api, Gateway, RequiredAttribution
 from keeptrusts.core.rulebook.policy_file.spending import (
     ALERT_EXAMPLE,
     ALERT_KEYS,

@@ -35,6 +35,11 @@ class ConsumerGroup(Entry):
     allowed_ips: Networks = Field(
         default=[], description="Where calls may come from; anywhere, if left out.", examples=["[10.0.0.0/8]"]
     )
+    policies: list[Name] | None = Field(
+        default=None,
+        description="The policies that judge this group's calls, by name. Left out: all of them; empty: none.",
+        examples=["[content-filter]"],
+    )
 
 
 class GroupModel(Entry):

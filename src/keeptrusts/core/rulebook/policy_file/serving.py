@@ -1,12 +1,12 @@
-"""``api``, ``attribution``, ``policies`` and ``gateway``: how the gateway itself serves."""
+"""``api``, ``attribution`` and ``gateway``: how the gateway itself serves."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.identity import Networks
-from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, Name, WebAddress
+from keeptrusts.core.rulebook.policy_file.values import EnvironmentName, WebAddress
 from keeptrusts.core.rulebook.policy_file.watching import Admin
 
 
@@ -37,16 +37,6 @@ class RequiredAttribution(Entry):
             "cost_center",
         ]
     ] = Field(default=["team"], examples=["[team, application]"])
-
-
-class Policy(Entry):
-    """A content policy. ``core/policies`` knows its ``type`` and what its ``config`` may hold."""
-
-    name: Name = Field(examples=["content-filter"])
-    type: Name = Field(examples=["content_filter"])
-    action: Literal["flag", "block"] = "flag"
-    phase: Literal["input"] = "input"
-    config: dict[str, Any] = Field({}, examples=["{categories: [hate]}"])
 
 
 class Gateway(Entry):

@@ -16,6 +16,7 @@ from keeptrusts.core.rulebook.policy_file.values import (
 )
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+Residency = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,63}$")]
 Provider = Literal["openai", "openai-compatible", "azure", "anthropic", "gemini", "bedrock", "simulated"]
 
 
@@ -61,6 +62,11 @@ class Target(Entry):
     secret_key_ref: SecretKeyRef | None = Field(default=None, examples=["{env: OPENAI_API_KEY}"])
     region: Region | None = Field(
         default=None, description="Bedrock only: the AWS region whose endpoint is called.", examples=["eu-central-1"]
+    )
+    residency: Residency | None = Field(
+        default=None,
+        description="Where this target keeps data, as its contract says: what a data_residency policy goes by.",
+        examples=["eu"],
     )
     pricing: Pricing | None = Field(default=None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect_s: 10}"])
