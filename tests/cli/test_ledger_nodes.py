@@ -20,6 +20,8 @@ NODE = {
     "suspense": Exact("0"),
     "journal_seq": 9,
     "registered_at": "2026-04-15T09:30:00Z",
+    "config_fingerprint": "1a2b3c",
+    "config_version": None,
 }
 ITEM = {
     "lease_id": "lse_1",
@@ -54,7 +56,7 @@ def ledger(at: FakeApi) -> FakeApi:
 def test_nodes_with_what_they_hold(kt: Kt, ledger: FakeApi) -> None:
     heading, row = kt("ledger", "node", "list").out.splitlines()
     assert heading.split()[:4] == ["Node", "Host", "State", "Leases"]
-    assert row.split() == ["nod_1", "host-a", "silent", "2", "$0.40", "$0.00", "2026-04-15T09:30:00Z"]
+    assert row.split() == ["nod_1", "host-a", "silent", "2", "$0.40", "$0.00", "1a2b3c", "2026-04-15T09:30:00Z"]
     assert ledger.asked[-1][2]["state"] == "open"
     assert json.loads(kt("ledger", "node", "list", "--all", "--format", "json").out)[0]["id"] == "nod_1"
     assert ledger.asked[-1][2]["state"] == "all"

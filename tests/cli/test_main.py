@@ -17,7 +17,12 @@ def test_help_lists_every_command_and_its_verbs(kt: Kt) -> None:
     ran = kt("--help")
     assert (ran.code, ran.out, ran.err) == (0, overview(), "")
     assert kt() == kt("-h") == ran
-    for line in ("  up ", "  gateway run ", "  events tail|list|explain ", "  tokens create|list|revoke "):
+    for line in (
+        "  up ",
+        "  gateway run ",
+        "  events tail|list|explain ",
+        "  tokens create|list|show|rotate|suspend|resume|revoke ",
+    ):
         assert line in ran.out
 
 

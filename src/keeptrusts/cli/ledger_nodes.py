@@ -15,7 +15,7 @@ from keeptrusts.cli.printable import printable
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Gateway nodes: one for each gateway process.")
 
 Form = Annotated[Literal["table", "json"], typer.Option("--format")]
-HEADING = ("Node", "Host", "State", "Leases", "Leased", "In suspense", "Registered")
+HEADING = ("Node", "Host", "State", "Leases", "Leased", "In suspense", "Config", "Registered")
 
 
 @app.command("list")
@@ -50,4 +50,6 @@ def _row(node: Any) -> tuple[str, ...]:
     state = node["state"] if node["state"] != "live" else "alive" if node["alive"] else "silent"
     amounts = (dollars(Decimal(str(node[name]))) for name in ("leased", "suspense"))
     told = (printable(str(text)) for text in (node["id"], node["hostname"], state, node["leases"]))
-    return (*told, *amounts, printable(node["registered_at"]))
+    version = node["config_version"]
+    config = f"version {version}" if version is not None else node["config_fingerprint"] or "unknown"
+    return (*told, *amounts, printable(config), printable(node["registered_at"]))

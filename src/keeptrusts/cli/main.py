@@ -27,10 +27,13 @@ COMMANDS: dict[str, Command] = {
     "up": Command("run API, gateway and ledger on this machine"),
     "api": Command("run the API alone", ("run",)),
     "gateway": Command("run a gateway alone", ("run",)),
-    "policy": Command("check, show and compare policy files", ("lint", "route", "show", "diff", "schema")),
+    "policy": Command(
+        "check, show and compare policy files",
+        ("lint", "route", "show", "diff", "push", "pull", "versions", "rollback", "schema"),
+    ),
     "spend": Command("what teams spent, and what is left"),
     "events": Command("calls as they were recorded", ("tail", "list", "explain")),
-    "tokens": Command("gateway keys", ("create", "list", "revoke")),
+    "tokens": Command("gateway keys", ("create", "list", "show", "rotate", "suspend", "resume", "revoke")),
     "wallets": Command(
         "budgets",
         ("allocate", "balance", "tree", "credit", "transfer", "reclaim", "freeze", "unfreeze", "close"),

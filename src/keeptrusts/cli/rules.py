@@ -1,8 +1,7 @@
 """The rules of policy files for a process that is to live by them: every problem is shown, and an error is a refusal."""
 
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple, TextIO
 
 from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
@@ -21,11 +20,10 @@ class Rules(NamedTuple):
 
 
 def checked_rules(
-    paths: Sequence[Path], environment: Mapping[str, str], out: TextIO, last_good: LastGood, fall_back: bool = False
+    files: PolicyFiles, environment: Mapping[str, str], out: TextIO, last_good: LastGood, fall_back: bool = False
 ) -> Rules:
     """The files' rules; their problems go to ``out``, a line each. With errors in them the last good ones are taken, if
     ``fall_back``; else Failure is raised."""
-    files = PolicyFiles(paths)
     stamp = files.stamp()
     try:
         texts = files.read()
@@ -44,7 +42,7 @@ def checked_rules(
     rulebook = _compiled(texts, "the last good configuration", environment, out)
     print(
         f"{files} cannot be used: starting with the last good configuration, of {when}. "
-        "The file is taken as soon as it is mended.",
+        "What is there is taken as soon as it can be.",
         file=out,
         flush=True,
     )

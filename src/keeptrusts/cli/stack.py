@@ -19,7 +19,7 @@ from keeptrusts.cli.home_dir import POLICY_FILE, AdminToken, admin_token, write_
 from keeptrusts.cli.listening import LOOPBACK, Address, bound, must_be_free
 from keeptrusts.cli.quickstart import BUDGET_USD, MODEL, TEAM_ID, Glance, glance, policy_text, with_api_url
 from keeptrusts.cli.wallet_view import list_wallets
-from keeptrusts.cli.workers import LAST_GOOD, PYTHON, gateway_command, worker_children
+from keeptrusts.cli.workers import LAST_GOOD, PYTHON, Source, gateway_command, worker_children
 from keeptrusts.core.identity.gateway_key import GROUP_PREFIX, SECRET_BYTES, issue_key
 from keeptrusts.settings import DEFAULT_API_URL, default_data_dir
 from keeptrusts.store.data_dir import ADMIN_TOKEN
@@ -120,8 +120,8 @@ def children(stack: Stack, environ: Mapping[str, str], port: SharedPort | None =
     api = Child("API", argv, environ, stack.api_port)
     others = {name: value for name, value in environ.items() if name not in API_ALONE}
     if port is not None:
-        return [api, *worker_children([stack.policy_file], stack.gateway_at, stack.home, port, others)]
-    command = gateway_command([stack.policy_file], stack.gateway_at, stack.home)
+        return [api, *worker_children(Source((stack.policy_file,)), stack.gateway_at, stack.home, port, others)]
+    command = gateway_command(Source((stack.policy_file,)), stack.gateway_at, stack.home)
     gateway = Child("gateway", command, others, stack.gateway_port, when_restarted=LAST_GOOD, takes_reload=True)
     return [api, gateway]
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from keeptrusts.cli.listening import Address, bound
 from keeptrusts.supervisor.child import Child
@@ -15,19 +16,28 @@ TEAM = "gateway"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where to knock, not where to listen
 
 
+class Source(NamedTuple):
+    """Where a gateway's rules are from: files, and below them, where ``managed_by`` names an API, the configuration there."""
+
+    files: tuple[Path, ...]
+    managed_by: str | None = None
+
+
 LAST_GOOD = ("--last-good",)
 """What a gateway that died gets beside its command line: a file that was broken meanwhile must not keep it down."""
 
 
-def gateway_command(policy_files: Sequence[Path], at: Address, home: Path) -> tuple[str, ...]:
+def gateway_command(source: Source, at: Address, home: Path) -> tuple[str, ...]:
     """The command line of one gateway."""
     kt = (*PYTHON, "keeptrusts.cli.main", "gateway", "run")
-    named = [word for file in policy_files for word in ("--policy-config", str(file))]
+    named = [word for file in source.files for word in ("--policy-config", str(file))]
+    if source.managed_by is not None:
+        named += ["--managed", "--api-url", source.managed_by]
     return (*kt, *named, "--listen", str(at), "--data-dir", str(home))
 
 
 def worker_children(
-    policy_files: Sequence[Path],
+    source: Source,
     at: Address,
     home: Path,
     port: SharedPort,
@@ -35,7 +45,7 @@ def worker_children(
     last_good: bool = False,
 ) -> list[Child]:
     """A child for each worker. Whichever is ready first makes the port ready, so one of them is asked."""
-    argv = gateway_command(policy_files, at, home) + (LAST_GOOD if last_good else ())
+    argv = gateway_command(source, at, home) + (LAST_GOOD if last_good else ())
     return [
         Child(
             f"gateway {number + 1}",
@@ -53,7 +63,7 @@ def worker_children(
 
 
 async def run_workers(
-    policy_files: Sequence[Path],
+    source: Source,
     at: Address,
     home: Path,
     workers: int,
@@ -69,7 +79,7 @@ async def run_workers(
             _say(f"{workers} gateway workers serve {at}")
             return []
 
-        children = worker_children(policy_files, at, home, share(listener, workers), environ, last_good)
+        children = worker_children(source, at, home, share(listener, workers), environ, last_good)
         return await supervisor.run(children, when_ready)
 
 

@@ -38,6 +38,7 @@ class RegisteredControl(Struct, frozen=True):
 class Registration(Struct, frozen=True):
     """A node introduces itself, with an owner's or admin's token; from then on it uses the node token it gets.
 
+    ``config_fingerprint`` tells its rules from others; ``config_version`` is that of a managed gateway's configuration.
     ``providers`` are those it has targets for: the snapshot holds only their prices. Registering a known ``node_id``
     again (a recovery of its journal) gives it a fresh token and changes nothing else.
     """
@@ -50,6 +51,8 @@ class Registration(Struct, frozen=True):
     thresholds: tuple[Threshold, ...]
     groups: tuple[RegisteredGroup, ...]
     spend_controls: tuple[RegisteredControl, ...]
+    config_fingerprint: str = ""
+    config_version: int | None = None
 
 
 class Registered(Struct, frozen=True):

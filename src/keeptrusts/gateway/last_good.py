@@ -26,8 +26,8 @@ class Kept(Struct, frozen=True):
 class LastGood:
     """What worked last of one list of policy files, below a data directory."""
 
-    def __init__(self, data_dir: Path, paths: Sequence[Path]) -> None:
-        name = sha256("\0".join(str(path.absolute()) for path in paths).encode()).hexdigest()[:16]
+    def __init__(self, data_dir: Path, names: Sequence[str]) -> None:
+        name = sha256("\0".join(names).encode()).hexdigest()[:16]
         self._file = data_dir / "gateway" / "last-good" / f"{name}.json"
 
     def keep(self, texts: PolicyTexts) -> None:

@@ -73,6 +73,7 @@ class Node:
         self.meters = Meters(limits)
         self.retired = False
         self.reloader: Reloads | None = None
+        self.config_version: int | None = None
         self.on_retired: Callable[[], None] | None = None
         self._rulebook = rulebook
         self._environment = environment
@@ -345,7 +346,7 @@ class Node:
             self._closed = STALE
 
     def _registration(self) -> Registration:
-        return registration_of(self.node_id, self._rulebook)
+        return registration_of(self.node_id, self._rulebook, self.config_version)
 
     def _close(self) -> None:
         self._closed = STARTING

@@ -27,6 +27,11 @@ class PolicyFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What tells these files from those of other gateways."""
+        return tuple(str(path.absolute()) for path in self.paths)
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.paths))
 

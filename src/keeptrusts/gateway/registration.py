@@ -5,10 +5,11 @@ import socket
 from keeptrusts import __version__
 from keeptrusts.core.link import RegisteredControl, RegisteredGroup, Registration
 from keeptrusts.core.rulebook.rulebook import Rulebook
+from keeptrusts.gateway.observed import fingerprint
 
 
-def registration_of(node_id: str, rulebook: Rulebook) -> Registration:
-    """The registration of a node that goes by these rules."""
+def registration_of(node_id: str, rulebook: Rulebook, config_version: int | None) -> Registration:
+    """The registration of a node that goes by these rules; ``config_version`` is a managed gateway's."""
     return Registration(
         node_id=node_id,
         hostname=socket.gethostname(),
@@ -23,4 +24,6 @@ def registration_of(node_id: str, rulebook: Rulebook) -> Registration:
             RegisteredControl(c.team, c.period, c.hard_cap_nanos, c.soft_cap_nanos, c.on_hard_cap)
             for c in rulebook.spend_controls
         ),
+        config_fingerprint=fingerprint(rulebook),
+        config_version=config_version,
     )

@@ -18,6 +18,7 @@ from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.answers import CacheUnusable
 from keeptrusts.gateway.config_status import ConfigStatus, ReloadFailed
 from keeptrusts.gateway.last_good import LastGood
+from keeptrusts.gateway.managed_policy import config_version
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.observed import fingerprint
 from keeptrusts.gateway.policy_files import PolicyTexts, PolicyUnreadable, StartPolicy
@@ -61,7 +62,7 @@ class Reloader:
         self._last_good = last_good
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        names = tuple(map(str, policy.files.paths))
+        names = policy.files.names
         self._active = policy.texts
         self.status = ConfigStatus(names, fingerprint(node.rulebook), time.time(), policy.error is not None)
         if policy.error is not None:
@@ -128,13 +129,14 @@ class Reloader:
         status = self.status
         if found.texts == self._active:
             status.last_error, status.last_error_at_s, status.problems = None, None, ()
+            status.from_last_good = False
             return False
         if found.rulebook is None:
             errors = [problem for problem in found.problems if problem.severity == "error"]
             raise ReloadFailed(f"{self._files} has {len(errors)} error{'s' * (len(errors) != 1)}", found.problems)
         before = self._node.rulebook
         try:
-            waiting = await take_rules(self._node, self._adjusted(found.rulebook))
+            waiting = await take_rules(self._node, self._adjusted(found.rulebook), config_version(found.texts))
         except (NeedsRestart, CacheUnusable) as no:
             raise ReloadFailed(str(no)) from None
         self._active = found.texts

@@ -17,6 +17,7 @@ from keeptrusts.gateway.counts import SharedMemory
 from keeptrusts.gateway.draining import GatewayServer
 from keeptrusts.gateway.hangup import Terminal
 from keeptrusts.gateway.last_good import LastGood
+from keeptrusts.gateway.managed_policy import config_version
 from keeptrusts.gateway.node import Node, StartRefused
 from keeptrusts.gateway.policy_files import StartPolicy
 from keeptrusts.gateway.reloading import Reloader
@@ -147,10 +148,11 @@ def _reloader(node: Node, options: GatewayOptions) -> Reloader | None:
     policy, place = options.policy, options.place
     if policy is None:
         return None
+    node.config_version = config_version(policy.texts)
     # Of several workers the first one keeps what works.
     keeps = place is None or place.number == 0
     return Reloader(
-        node, policy, options.environment, LastGood(options.data_dir, policy.files.paths) if keeps else None
+        node, policy, options.environment, LastGood(options.data_dir, policy.files.names) if keeps else None
     )
 
 

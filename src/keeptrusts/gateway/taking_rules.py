@@ -8,15 +8,17 @@ from keeptrusts.gateway.rebuilt_callers import rebuilt_callers
 from keeptrusts.gateway.registration import registration_of
 
 
-async def take_rules(node: Node, wanted: Rulebook) -> tuple[str, ...]:
-    """Calls that enter from now on go by these rules; those under way keep theirs. Returns the settings that wait for the next
-    start. Raises NeedsRestart or CacheUnusable; nothing has changed then."""
+async def take_rules(node: Node, wanted: Rulebook, config_version: int | None = None) -> tuple[str, ...]:
+    """Calls that enter from now on go by these rules; those under way keep theirs. ``config_version`` is that of a managed
+    configuration. Returns the settings that wait for the next start. Raises NeedsRestart or
+    CacheUnusable; nothing has changed then."""
     node.answers.check(wanted.cache)
     taken = takeover(node.rulebook, wanted)
-    said, new = (registration_of(node.node_id, rules) for rules in (node.rulebook, taken.rulebook))
-    prices = await node.introducer.tell(said, new)
+    said = registration_of(node.node_id, node.rulebook, node.config_version)
+    prices = await node.introducer.tell(said, registration_of(node.node_id, taken.rulebook, config_version))
     callers: Callers | None = None
     while callers is None and node.callers is not None:
         callers = await rebuilt_callers(node, node.callers, taken.rulebook)
     node.go_by(taken.rulebook, callers, prices)
+    node.config_version = config_version
     return taken.waiting

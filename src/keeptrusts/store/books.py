@@ -12,6 +12,7 @@ from keeptrusts.store.covered_rows import SqlCoveredRows
 from keeptrusts.store.directory import SqlDirectory
 from keeptrusts.store.entries import SqlEntries
 from keeptrusts.store.events import SqlEvents
+from keeptrusts.store.gateway_config import SqlGatewayConfig
 from keeptrusts.store.groups import SqlGroups
 from keeptrusts.store.inspection import SqlInspection
 from keeptrusts.store.journals import SqlJournals
@@ -48,6 +49,7 @@ class Books:
         self.directory = SqlDirectory(connection)
         self.repeats = SqlRepeats(connection)
         self.groups = SqlGroups(connection)
+        self.gateway_config = SqlGatewayConfig(connection)
         self.audit = SqlAudit(connection)
         self.inspection = SqlInspection(connection)
         self.checkpoints = SqlCheckpoints(connection)

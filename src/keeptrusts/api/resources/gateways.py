@@ -38,6 +38,8 @@ class GatewayShape(BaseModel):
     suspense: Usd
     journal_seq: int = Field(description="Up to which record its journal is applied.")
     registered_at: str
+    config_fingerprint: str = Field(description="The same for all that go by the same rules.")
+    config_version: int | None = Field(description="Of a managed gateway: the version that it goes by.")
 
 
 class GatewayPage(BaseModel):
@@ -78,4 +80,6 @@ def _shown(node: KnownNode) -> dict[str, object]:
         "suspense": usd(row.suspense_nanos),
         "journal_seq": row.journal_seq,
         "registered_at": rfc3339(instant_at_ms(row.registered_at_ms)),
+        "config_fingerprint": row.registration.config_fingerprint,
+        "config_version": row.registration.config_version,
     }

@@ -3,21 +3,26 @@
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from keeptrusts.cli.admin_address import ADMIN_LISTEN, with_admin_listen
+from keeptrusts.cli.connection import checked_url
 from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.listening import Address, address, must_be_free
 from keeptrusts.cli.log_options import LOG_FORMAT, LOG_LEVEL, LogFormat, LogLevel, with_log_options
+from keeptrusts.cli.workers import Source
 from keeptrusts.core.policies.failing import FAIL_MODE_ENV
 from keeptrusts.gateway.acceptor import Place
-from keeptrusts.settings import default_data_dir
+from keeptrusts.settings import default_data_dir, read_settings
 from keeptrusts.supervisor.lifeline import hold_lifeline
 from keeptrusts.supervisor.shared_port import MAX_WORKERS, take_place
+
+if TYPE_CHECKING:
+    from keeptrusts.gateway.policy_files import PolicyFiles
 
 DEFAULT_PORT = 41002
 GRACE_S = 45.0
@@ -29,9 +34,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, help="A gateway: 
 @app.command()
 def run(
     policy_config: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(help="The policy file; `kt policy lint` checks one. Again: further files, laid over it in turn."),
-    ],
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="On this machine alone (default 41002).")] = None,
     listen: Annotated[str | None, typer.Option(help="Elsewhere: HOST:PORT.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where its journal is kept (default ~/.keeptrusts).")] = None,
@@ -50,6 +55,12 @@ def run(
     ] = None,
     log_format: Annotated[LogFormat | None, LOG_FORMAT] = None,
     log_level: Annotated[LogLevel | None, LOG_LEVEL] = None,
+    managed: Annotated[
+        bool, typer.Option("--managed", help="Go by the configuration that `kt policy push` puts at the API.")
+    ] = False,
+    api_url: Annotated[
+        str | None, typer.Option(help="With --managed: where the API is (default KEEPTRUSTS_API_URL).")
+    ] = None,
 ) -> None:
     """Run a gateway until SIGTERM or Ctrl-C. It does not start on a policy file with errors.
 
@@ -57,6 +68,12 @@ def run(
 
     Told to stop, it takes no new calls, gives those under way 30 seconds, and leaves nothing behind; told twice, it ends.
     """
+    if not managed and not policy_config:
+        raise Failure(
+            "name the policy file with --policy-config, or say --managed; `kt init` writes a file to begin with"
+        )
+    managed_by = (api_url or read_settings(os.environ).api_url) if managed else None
+    source = Source(tuple(policy_config or ()), managed_by)
     supervised = hold_lifeline(os.environ, grace_s=GRACE_S)
     at = address(port, listen, DEFAULT_PORT)
     home = (data_dir or default_data_dir(Path.home())).expanduser().absolute()
@@ -65,14 +82,14 @@ def run(
     environ = environ if admin_listen is None else {**environ, ADMIN_LISTEN: admin_listen}
     environ = environ if fail_mode is None else {**environ, FAIL_MODE_ENV: fail_mode}
     if workers > 1:
-        raise typer.Exit(_run_workers(policy_config, at, home, workers, last_good, environ))
+        raise typer.Exit(_run_workers(source, at, home, workers, last_good, environ))
     if place is None:
         must_be_free(at)
-    _run_one(policy_config, at, home, place, supervised, last_good, environ)
+    _run_one(source, at, home, place, supervised, last_good, environ)
 
 
 def _run_one(
-    policy_config: Sequence[Path],
+    source: Source,
     at: Address,
     home: Path,
     place: Place | None,
@@ -88,8 +105,11 @@ def _run_one(
 
     # Of several workers the first one speaks for all.
     problems = sys.stderr if place is None or place.number == 0 else io.StringIO()
-    kept = LastGood(home, policy_config)
-    started, policy = checked_rules(policy_config, environ, problems, kept, fall_back=last_good)
+    files = _files(source, environ)
+    kept = LastGood(home, files.names)
+    # Nobody stands beside a managed gateway who could mend a file: without the API it starts on what worked last.
+    fall_back = last_good or source.managed_by is not None
+    started, policy = checked_rules(files, environ, problems, kept, fall_back)
     policy = replace(policy, adjusted=lambda rulebook: with_admin_listen(rulebook, environ))
     try:
         run_gateway(policy.adjusted(started), at.host, at.port, home, environ, place, supervised, policy)
@@ -97,11 +117,23 @@ def _run_one(
         raise Failure(str(trouble), SAID_NO) from None
 
 
+def _files(source: Source, environ: Mapping[str, str]) -> "PolicyFiles":
+    from keeptrusts.gateway.managed_policy import TOKEN_ENV, ManagedPolicy
+    from keeptrusts.gateway.policy_files import PolicyFiles
+
+    if source.managed_by is None:
+        return PolicyFiles(source.files)
+    token = environ.get(TOKEN_ENV, "").strip()
+    if not token:
+        raise Failure(f"--managed needs a token for {source.managed_by}: export {TOKEN_ENV}")
+    return ManagedPolicy(source.files, checked_url(source.managed_by), token)
+
+
 def _run_workers(
-    policy_config: Sequence[Path], at: Address, home: Path, workers: int, last_good: bool, environ: Mapping[str, str]
+    source: Source, at: Address, home: Path, workers: int, last_good: bool, environ: Mapping[str, str]
 ) -> int:
     import asyncio
 
     from keeptrusts.cli.workers import run_workers
 
-    return asyncio.run(run_workers(policy_config, at, home, workers, environ, last_good))
+    return asyncio.run(run_workers(source, at, home, workers, environ, last_good))

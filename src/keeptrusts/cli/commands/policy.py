@@ -4,13 +4,16 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from keeptrusts.cli.api_client import api_of_this_shell
+from keeptrusts.cli.columns import columns
 from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
 from keeptrusts.cli.json_text import json_text
 from keeptrusts.cli.policy_report import as_json, change_json, change_line, problem_line, verdict_lines
+from keeptrusts.cli.printable import printable
 
 if TYPE_CHECKING:
     from keeptrusts.core.rulebook.from_yaml import Compiled
@@ -122,6 +125,63 @@ def route(
     else:
         print("\n".join(route_lines(rulebook, asked, found)))
     raise typer.Exit(0 if found.choices else 1)
+
+
+@app.command()
+def push(
+    file: Annotated[Path, typer.Argument(help="The file for all managed gateways.")] = POLICY_FILE,
+    description: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    expect: Annotated[
+        int | None, typer.Option(min=0, help="The version that you saw last: another in force is a no.")
+    ] = None,
+) -> None:
+    """Put a policy file at the API for all gateways that run with --managed: in force there within about a second.
+
+    It is checked first, here and there. No key of a group may stand in it: make keys with `kt tokens create`.
+    """
+    from keeptrusts.gateway.policy_files import PolicyUnreadable, read_policy_file
+
+    _sound_rulebook(file)
+    try:
+        body: dict[str, object] = {"text": read_policy_file(file), "description": description}
+    except PolicyUnreadable as trouble:
+        raise Failure(str(trouble), CANNOT_ASK) from None
+    if expect is not None:
+        body["expected_version"] = expect
+    _told(api_of_this_shell().put("gateway-config", body))
+
+
+@app.command()
+def pull(
+    version: Annotated[int | None, typer.Option(min=1, help="Another than the one in force.")] = None,
+) -> None:
+    """Print the configuration that managed gateways go by."""
+    print(api_of_this_shell().get("gateway-config", {"version": version})["text"], end="")
+
+
+@app.command()
+def versions() -> None:
+    """Show who put which configuration for managed gateways, the newest first."""
+    found = api_of_this_shell().get("gateway-config/versions")["data"]
+    rows = [
+        tuple(printable(str(row[name])) for name in ("version", "created_at", "actor", "description")) for row in found
+    ]
+    print(columns(("Version", "Put at", "By", "Why"), rows))
+
+
+@app.command()
+def rollback(version: Annotated[int, typer.Argument(help="The version whose text is to be in force again.")]) -> None:
+    """Put an earlier configuration in force again for all managed gateways, as a new version."""
+    _told(api_of_this_shell().post("gateway-config/rollback", {"version": version}))
+
+
+def _told(answer: dict[str, Any]) -> None:
+    if not answer["is_new"]:
+        print(f"version {answer['version']} says the same already")
+        return
+    print(f"version {answer['version']} is in force for managed gateways")
+    for change in answer["changes"]:
+        print(f"  {printable(change)}")
 
 
 @app.command()
