@@ -29,6 +29,15 @@ def test_partitions_never_see_each_other() -> None:
     assert list(near.find(b"two", near.ask("What is our margin?"), 0.1)) == []
 
 
+def test_a_vector_of_no_numbers_is_like_nothing() -> None:
+    near = NearAnswers()
+    for numbers in ([float("nan"), 1.0], [0.0, 0.0]):
+        near.add(b"p", near.ask_by("What now?", numbers), b"k")
+        assert list(near.find(b"p", near.ask_by("What now?", numbers), 0.1)) == []
+        assert list(near.find(b"p", near.ask_by("What now?", [1.0, 1.0]), 0.1)) == []
+    assert list(near.find(b"p", near.ask_by("What now?", [1.0, 1.0, 1.0]), 0.1)) == [], "of another length"
+
+
 def test_the_oldest_questions_and_partitions_make_room() -> None:
     near = NearAnswers()
     for number in range(MAX_QUESTIONS_EACH + 1):

@@ -388,9 +388,11 @@ def test_questions_that_mean_something_else_or_differ_in_a_number_are_bought(mea
         answer(200, b"{}"),
         vector(),
         vector(1.0, data=[]),
+        vector(0.0, 0.0),
+        answer(200, vector(1.0).partition(b"\r\n\r\n")[2].replace(b"1.0", b"1e308, 1e308")),
         vector(0.5, usage=None),
     ],
-    ids=["error", "limited", "nonsense", "no-numbers", "no-vector", "no-usage"],
+    ids=["error", "limited", "nonsense", "no-numbers", "no-vector", "nowhere", "endless", "no-usage"],
 )
 def test_a_call_goes_on_whatever_becomes_of_its_vector(meaning: House, said: bytes) -> None:
     told = meaning.call(worded("What is the capital of France?"))

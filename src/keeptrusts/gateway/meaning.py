@@ -2,6 +2,7 @@
 and told in the call's row."""
 
 import asyncio
+import math
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,8 @@ MAX_WAIT_S = 5.0
 """Without a vector by then, only an equal question is answered alike."""
 
 MAX_DIMENSIONS = 8_192
+LENGTH_MIN, LENGTH_MAX = 1e-6, 1e6
+"""A vector says in which direction a text lies; embedders make theirs about 1 long."""
 
 
 class _Vector(Struct, frozen=True):
@@ -119,4 +122,4 @@ def _vector_of(content: bytes) -> list[float] | None:
         vector = _decode(content).data[0].embedding
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError):
         return None
-    return vector if 0 < len(vector) <= MAX_DIMENSIONS else None
+    return vector if 0 < len(vector) <= MAX_DIMENSIONS and LENGTH_MIN < math.hypot(*vector) < LENGTH_MAX else None

@@ -77,8 +77,8 @@ class NearAnswers:
         self._partitions.move_to_end(partition)
         likenesses = known.vectors[: len(known.keys)] @ asked.vector
         for at in self._np.argsort(-likenesses):
-            if likenesses[at] < threshold:
-                return
+            if not likenesses[at] >= threshold:
+                return  # nor when it is no number
             if asks_the_same(known.contents[at], asked.content):
                 yield known.keys[at]
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import keeptrusts.gateway.doors  # noqa: F401 - every kind of request
 from keeptrusts.core.calls.replays import REPLAYS, is_worth_keeping
+from keeptrusts.core.calls.request import TextRequest
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 COMPLETION: dict[str, Any] = {
@@ -78,6 +80,13 @@ ANSWERS = {
     "message": ("messages", MESSAGE),
     "response": ("responses", RESPONSE),
 }
+
+
+def test_every_door_whose_answers_may_be_told_again_has_its_way() -> None:
+    classes = [TextRequest]
+    for known in classes:
+        classes += known.__subclasses__()
+    assert {known.door for known in classes if hasattr(known, "door") and known.repeats} <= REPLAYS.keys()
 
 
 @pytest.mark.parametrize("name", ANSWERS)
