@@ -114,6 +114,7 @@ CODES: Mapping[str, str] = {
     "method_not_allowed": "The address takes another method.",
     "conflict": "The request is at odds with how things stand; the message says how.",
     "token_revoked": "A revoked token can't be changed.",
+    "token_rotated": "The rotation that is asked for again was followed by another: its secret is of no use any more.",
     "token_expired": "A token that has expired gets no new secret.",
     "illegal_transition": "The token's state does not lead there.",
     "no_recovery": "The ledger is not in recovery mode, so there is nothing to end.",

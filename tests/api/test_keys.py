@@ -157,6 +157,32 @@ async def test_rotations_at_once_leave_one_secret_and_the_one_before(either: Con
     assert {known.digest, known.old_digest} == {key_digest(either.pepper, answer.json["token"]) for answer in answers}
 
 
+async def test_a_rotation_whose_answer_was_lost_is_told_again(either: Control, clock: HandClock) -> None:
+    admin = Caller(create_app(either), ADMIN_TOKEN)
+    issued = await issue(admin)
+    path, key = f"/v1/tokens/{issued['id']}/rotate", {"idempotency-key": "0b3c-once"}
+
+    async def ask(headers: dict[str, str], overlap_seconds: int = 60) -> Answer:
+        return await admin.send("POST", path, b'{"overlap_seconds":%d}' % overlap_seconds, headers)
+
+    first = await ask(key)
+    clock.turn(timedelta(seconds=5))
+    again = await ask(key)
+    assert (first.status, again.status) == (200, 200)
+    assert again.json == first.json
+    known = await key_at_nodes(either)
+    assert known.old_digest == key_digest(either.pepper, issued["token"]), "it was rotated once"
+    assert (await ask(key, 61)).status == 409, "another request under the same key"
+    other = await ask({"idempotency-key": "0b3c-other"})
+    assert other.json["token"] != first.json["token"]
+    assert (await ask(key)).json["token"] == first.json["token"], "it works still"
+    await ask({})
+    assert (await ask(key)).code == "token_rotated"
+    async with either.store.read() as books:
+        acts = [row.action for row in await books.audit.of_subject(issued["id"])]
+    assert acts == ["token.create", *["token.rotate"] * 3]
+
+
 @pytest.mark.parametrize("overlap", [-1, 30 * 86_400 + 1, "60", 1.5, True, None])
 async def test_an_overlap_has_bounds(admin: Caller, overlap: Any) -> None:
     issued = await issue(admin)

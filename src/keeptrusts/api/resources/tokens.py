@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import bad_request
 from keeptrusts.api.exact_json import answer
+from keeptrusts.api.repeats import TheRepeat, once
 from keeptrusts.api.resources.token_shapes import Attribution, Token, TokenCreate, TokenPatch, TokenRotate, one_team
 from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, Instant, rfc3339
 from keeptrusts.clock import instant_at_ms, unix_ms
@@ -107,11 +108,18 @@ async def patch(control: TheControl, actor: TheActor, token_id: TokenId, body: T
 
 
 async def rotate(
-    control: TheControl, actor: TheActor, token_id: TokenId, body: TokenRotate = WITHOUT_OVERLAP
+    request: Request,
+    control: TheControl,
+    actor: TheActor,
+    repeat: TheRepeat,
+    token_id: TokenId,
+    body: TokenRotate = WITHOUT_OVERLAP,
 ) -> Response:
     """Give a token a new secret, shown in this answer alone; its id, limits and spend stay. The secret before works for
-    ``overlap_seconds`` more, and gateways know the new one within a second."""
-    row, secret = await rotation.rotate(control, actor, token_id, body.overlap_seconds)
+    ``overlap_seconds`` more, and gateways know the new one within a second. With an Idempotency-Key the
+    same request again is told the same secret."""
+    given, overlap_s = request.headers.get("idempotency-key", ""), body.overlap_seconds
+    row, secret = await once(repeat, lambda: rotation.rotate(control, actor, token_id, overlap_s, repeat, given))
     return _issued(control, row, secret, 200)
 
 
