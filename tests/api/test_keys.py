@@ -359,6 +359,21 @@ async def test_every_budget_of_its_calls_counts(control: Control) -> None:
     assert await spending.standing() == ACTIVE
 
 
+async def test_the_parent_that_pays_for_an_empty_team_resumes_it(control: Control) -> None:
+    spending = await Spending(control).begin()
+    await spending.allocate("0.15", scope="department", scope_id="eng")
+    answer = await spending.admin.post(
+        "/v1/wallets/allocate",
+        {"team_id": "team_a", "amount": "0.05", "parent": "department:eng", "fallback": "parent"},
+    )
+    assert answer.status == 200, answer.text
+    await spending.spend(15 * CENT)
+    await spending.run_short()
+    assert await spending.standing() == EXHAUSTED
+    await spending.allocate("0.30", scope="department", scope_id="eng")
+    assert await spending.standing() == ACTIVE
+
+
 async def test_a_revoked_key_stays_revoked(control: Control) -> None:
     spending = await Spending(control).begin()
     await spending.spend(10 * CENT)

@@ -86,6 +86,8 @@ async def _left(control: Control, books: Books, row: TokenRow) -> tuple[int, boo
     team = await _team_of(books, row)
     rooms: list[tuple[int, bool]] = []
     for wallet in await wallets_of_way(books.wallets, team, further_scopes(record.attribution, row.token_id)):
+        if wallet.fallback == "parent" and wallet.parent_id is not None:
+            continue  # when it is empty, its parent pays
         accounts = await read_accounts(books.wallets, wallet, tools.now(), alive)
         for period in accounts.periods:
             limit = accounts.limit(period, True, percent)
