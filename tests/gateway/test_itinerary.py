@@ -319,6 +319,29 @@ def test_what_the_client_causes_opens_no_breaker(build: Build) -> None:
     assert served_by(house) == "openai-main"
 
 
+def test_a_target_that_asks_for_a_pause_gets_one_for_that_model(build: Build) -> None:
+    group = ModelGroup("big", "ordered", (GroupModel("openai", "gpt-4o", None, 1),))
+    house = build(MAIN, SPARE, model_groups=(group,))
+    told = house.call()
+    waiting(house).says(answer(429, b"{}", retry_after="30"))
+    waiting(house).says(reply())
+    assert told.status == 200
+    assert served_by(house) == "openai-spare"
+    assert tried(house)[0][2] == "cost-priority; openai-main is rate limited"
+    assert served_by(house, ask(model="big")) == "openai-main"
+    house.loop.advance(30.0)
+    assert served_by(house) == "openai-main"
+
+
+def test_a_key_that_the_provider_refuses_opens_the_breaker(build: Build) -> None:
+    house = build(MAIN, SPARE, breaker=BreakerRules(failure_threshold=1))
+    told = house.call()
+    waiting(house).says(answer(401, b"{}"))
+    waiting(house).says(reply())
+    assert told.status == 200
+    assert served_by(house) == "openai-spare"
+
+
 def test_a_call_that_is_broken_off_says_nothing_of_its_target(build: Build) -> None:
     house = build(MAIN, SPARE, breaker=BreakerRules(failure_threshold=1))
     told = house.call()

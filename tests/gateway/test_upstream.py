@@ -530,7 +530,7 @@ def target(loop: HandLoop, board: Exchangeboard) -> Iterator[HttpTarget]:
         Target("t", "openai", connect_timeout_s=3.0),
         "http://provider/v1",
         with_key("openai", "sk-secret"),
-        TargetState(Routing()),
+        TargetState("t", Routing()),
     )
     yield target
     target.close()

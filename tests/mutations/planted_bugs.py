@@ -109,6 +109,31 @@ BUGS = (
         ),
     ),
     PlantedBug(
+        "an attempt that gives way has no end of its own",
+        (("gateway/life_of_a_call.py", "        attempt.give_way(node.journal)\n", ""),),
+    ),
+    PlantedBug(
+        "a fallback leads past the caller's list of models",
+        (("core/routing/plan.py", "if not self._permits((*names, hop.model)):", "if False:"),),
+        ("tests/core/routing/test_plan.py",),
+    ),
+    PlantedBug(
+        "retries have no budget",
+        (("gateway/itinerary.py", " or not state.budget.take(state.begun)", ""),),
+        ("tests/gateway/test_itinerary.py",),
+    ),
+    PlantedBug(
+        "a stream is tried elsewhere after its first byte",
+        (
+            (
+                "gateway/relay.py",
+                "        answer.abandon()\n        failure = broken",
+                "        answer.abandon()\n        raise",
+            ),
+        ),
+        ("tests/gateway/test_itinerary.py",),
+    ),
+    PlantedBug(
         "the request goes out before its reserve is written",
         (
             (

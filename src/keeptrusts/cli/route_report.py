@@ -14,7 +14,7 @@ from keeptrusts.cli.printable import printable
 from keeptrusts.core.money import usd_per_1k_tokens
 from keeptrusts.core.pricing.price_book import PriceBook
 from keeptrusts.core.providers.wires import WIRES
-from keeptrusts.core.routing.ordering import Circumstances, Figures, in_order
+from keeptrusts.core.routing.ordering import Circumstances, in_order
 from keeptrusts.core.routing.plan import Choice, Hop, LeftOut, Permits, fitting, plan
 from keeptrusts.core.routing.target import FIXED_ORDER
 from keeptrusts.core.rulebook.rulebook import Rulebook
@@ -105,7 +105,10 @@ def _ordered(choice: Choice, hops: Sequence[Hop], asked: Asked, rulebook: Rulebo
     if choice.strategy != "lowest-cost":
         return hops
     output = asked.max_tokens or rulebook.default_output_tokens
-    return in_order(choice, hops, Circumstances(lambda hop: Figures(), lambda: 0.0, 0, INPUT_TOKENS, output))
+    nothing_known = Circumstances(
+        lambda hop: 0, lambda hop: None, lambda hop: None, lambda: 0.0, 0, INPUT_TOKENS, output
+    )
+    return in_order(choice, hops, nothing_known)
 
 
 def route_lines(rulebook: Rulebook, asked: Asked, route: Route) -> list[str]:

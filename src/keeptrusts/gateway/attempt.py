@@ -29,7 +29,8 @@ SHOWN_WHOLE = frozenset({"openai", "openai-compatible", "azure", "simulated"})
 
 MAX_GIVEN_ID_CHARS = 128
 
-AILING = frozenset({401, 403, 408, 425})
+UNAUTHORIZED = 401
+AILING = frozenset({UNAUTHORIZED, 403, 408, 425})
 """Statuses below 500 that say more about the target, or our key there, than about the request."""
 
 CHEAPER_TIERS = frozenset({"flex", "batch"})
@@ -203,10 +204,15 @@ class Attempt:
         call.served_model = bill.served_model
         self._tell(200)
 
-    def void(self, status: int, treasury: Treasury) -> None:
+    def void(self, status: int, treasury: Treasury, rejects_key: bool = False) -> None:
         """The provider said no, and billed nothing: the hold goes back whole."""
         self._end("void", 0, NO_USAGE, UsageSource.NONE, status, f"the provider answered {status}", treasury)
-        self._tell(status)
+        self._tell(UNAUTHORIZED if rejects_key else status)
+
+    def pause(self, for_s: int) -> None:
+        """The provider asked not to be called for this model for so long."""
+        if self._state is not None:
+            self._state.pause(self._hop.model, for_s)
 
     def fail(self, failure: UpstreamFailed, treasury: Treasury) -> None:
         """No complete answer came: free if the provider can't have seen the request or said no to it, else the hold is
@@ -250,8 +256,10 @@ class Attempt:
 
     def took(self, now: float, first_byte_at: float | None = None) -> None:
         """The answer that was settled came whole, now; a stream's first byte came when it did."""
-        if self._state is not None:
-            self._state.took(now, self._sent_at, first_byte_at, self._call.usage.output)
+        state = self._state
+        if state is not None:
+            state.served += 1
+            state.recent.append((self._sent_at, now, first_byte_at, self._call.usage.output))
 
     def _end(
         self,

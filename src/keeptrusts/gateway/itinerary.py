@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Reason, Refused
-from keeptrusts.core.routing.ordering import Circumstances, Figures, in_order
+from keeptrusts.core.routing.ordering import Circumstances, in_order
 from keeptrusts.core.routing.plan import Hop, fitting
 from keeptrusts.core.routing.retry_budget import delay_s
 from keeptrusts.core.routing.rules import CAUSE_OF
@@ -40,7 +40,7 @@ class Itinerary:
         only = len(self._rest) == 1
         hop = self._next_admitted(now)
         if hop is None:
-            hop = min(self._all, key=self._rest_left)
+            hop = min(self._all, key=self._free_at)
             self._rest = []
             self.chosen = "all targets rest"
         elif not only:
@@ -87,7 +87,9 @@ class Itinerary:
             )
         served = WIRES[request.door]
         circumstances = Circumstances(
-            figures=lambda hop: self._figures(hop, request.stream, now),
+            in_flight=lambda hop: self._state(hop).in_flight,
+            latency_s=lambda hop: self._state(hop).latency_s(request.stream, now),
+            tokens_per_s=lambda hop: self._state(hop).tokens_per_s(now),
             draw=self._edition.draw,
             turn=lane.next_turn(),
             input_tokens=request.size_bytes // BYTES_PER_TOKEN,
@@ -110,19 +112,16 @@ class Itinerary:
     def _state(self, hop: Hop) -> TargetState:
         return self._edition.targets[hop.target.id].state
 
-    def _figures(self, hop: Hop, stream: bool, now: float) -> Figures:
-        return self._state(hop).figures(stream, now)
-
-    def _rest_left(self, hop: Hop) -> tuple[bool, float]:
-        state = self._state(hop)
-        return not state.healthy, state.breaker.reopens_at or 0.0
+    def _free_at(self, hop: Hop) -> tuple[bool, float]:
+        return self._state(hop).free_at(hop.model)
 
     def _next_admitted(self, now: float) -> Hop | None:
         while self._rest:
             hop = self._rest.pop(0)
-            if self._state(hop).admits(now):
+            bar = self._state(hop).bar(hop.model, now)
+            if bar is None:
                 return hop
-            self._passed_over.append(f"{hop.target.id} {'rests' if self._state(hop).healthy else 'is unhealthy'}")
+            self._passed_over.append(f"{hop.target.id} {bar}")
         return None
 
     def _take(self, hop: Hop) -> Hop:
@@ -140,9 +139,11 @@ class Itinerary:
             return None
         asked_s = refused.retry_after_s or 0
         state = self._state(hop)
-        if asked_s > retry.max_delay_s or not state.admits(now):
+        if asked_s > retry.max_delay_s:
             return None
         wait_s = asked_s + delay_s(self._tries, retry.base_delay_s, retry.max_delay_s, self._edition.draw())
+        if state.bar(hop.model, now + wait_s) is not None:
+            return None
         if now + wait_s - self._came_at > retry.timeout_s or not state.budget.take(state.begun):
             return None
         return wait_s

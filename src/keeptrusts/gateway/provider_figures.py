@@ -53,12 +53,12 @@ def _of_target(target: Target, state: TargetState | None, now: float) -> dict[st
         "retries": state.budget.taken,
         "error_rate": round(state.failed / attempts, 4) if attempts else 0.0,
         "latency_ms": {
-            "average": _ms(state.answer.at(now)),
-            "first_byte": _ms(state.first_byte.at(now)),
+            "average": _ms(state.latency_s(False, now)),
+            "first_byte": _ms(state.latency_s(True, now)),
             "p50": _ms(state.percentile_s(50)),
             "p95": _ms(state.percentile_s(95)),
         },
-        "tokens_per_second": _rounded(state.throughput.at(now)),
+        "tokens_per_second": _rounded(state.tokens_per_s(now)),
     }
 
 

@@ -24,6 +24,7 @@ from keeptrusts.gateway.sharing import Found, Share
 from keeptrusts.gateway.token_count import count_tokens
 
 STREAM_LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+MAX_WAIT_DIGITS = 9
 THEIR_FAULT = frozenset({408, 425})
 """Statuses below 500 that say more about the provider's state than about the request."""
 
@@ -159,22 +160,22 @@ async def relay_error(
         bill = attempt.wire.whole(request, content, call.at_ns // NANOS_PER_S).bill
     except NoAnswer:
         bill = NOTHING_SAID
+    rejects_key = attempt.wire.rejects_key(status, content)
     if bill.usage is not None:
         attempt.settle(bill, bill.usage, UsageSource.PROVIDER, node.treasury, status)
     elif status < 300:
         attempt.fail(UpstreamFailed(f"the provider answered {status}", sent=True), node.treasury)
     else:
-        attempt.void(status, node.treasury)
-    if attempt.wire.rejects_key(status, content):
+        attempt.void(status, node.treasury, rejects_key)
+    if rejects_key:
         raise Refused(Reason.UPSTREAM_REJECTED_KEY, f"The provider refused this gateway's own key ({status}).")
     if status == 429:
-        retry_after = attempt.answer.headers.get(b"retry-after", b"")
-        raise Refused(
-            Reason.UPSTREAM_RATE_LIMITED,
-            "The provider's own rate limit is reached.",
-            {"upstream_status": 429},
-            retry_after_s=int(retry_after) if retry_after.isdigit() else None,
-        )
+        asked = attempt.answer.headers.get(b"retry-after", b"")
+        retry_after_s = int(asked) if asked.isdigit() and len(asked) <= MAX_WAIT_DIGITS else None
+        if retry_after_s:
+            attempt.pause(retry_after_s)
+        limited = "The provider's own rate limit is reached."
+        raise Refused(Reason.UPSTREAM_RATE_LIMITED, limited, {"upstream_status": 429}, retry_after_s)
     if status < 400 or status >= 500 or status in THEIR_FAULT:
         raise Refused(Reason.UPSTREAM_ERROR, f"The provider failed with status {status}.", {"upstream_status": status})
     call.status, call.reason, call.http_status = "upstream_error", f"upstream_{status}", status

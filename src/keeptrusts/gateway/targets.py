@@ -160,7 +160,7 @@ def ready_targets(
     """Each usable target by its id."""
     ready: dict[str, ReadyTarget] = {}
     for target in targets:
-        state = TargetState(routing)
+        state = TargetState(target.id, routing)
         if target.provider == "simulated":
             ready[target.id] = SimulatedTarget(target, state)
         else:

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Mapping
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeptrusts.core.pricing.price import Price, Rates
-from keeptrusts.core.routing.ordering import ORDERS, Circumstances, Figures, expected_picos, in_order
+from keeptrusts.core.routing.ordering import ORDERS, Circumstances, expected_picos, in_order
 from keeptrusts.core.routing.plan import Choice, Hop
 from keeptrusts.core.routing.target import Strategy, Target
 
@@ -22,11 +22,26 @@ def hop(name: str, weight: float = 1.0, price: Price | None = None) -> Hop:
     return Hop(Target(name, "openai"), "m", price, None, None, weight=weight)
 
 
+class Figures(NamedTuple):
+    """What is known of a target: calls under way, latency, tokens a second."""
+
+    in_flight: int = 0
+    latency_s: float | None = None
+    tokens_per_s: float | None = None
+
+
 def now(
     figures: Mapping[str, Figures] | None = None, seed: int = 0, turn: int = 0, tokens: tuple[int, int] = (1_000, 1_000)
 ) -> Circumstances:
     known = figures or {}
-    return Circumstances(lambda hop: known.get(hop.target.id, Figures()), random.Random(seed).random, turn, *tokens)
+    return Circumstances(
+        lambda hop: known.get(hop.target.id, Figures()).in_flight,
+        lambda hop: known.get(hop.target.id, Figures()).latency_s,
+        lambda hop: known.get(hop.target.id, Figures()).tokens_per_s,
+        random.Random(seed).random,
+        turn,
+        *tokens,
+    )
 
 
 def first(strategy: Strategy, hops: list[Hop], circumstances: Circumstances) -> str:

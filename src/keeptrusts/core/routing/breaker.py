@@ -52,8 +52,9 @@ class Breaker:
         self._probing += 1
         return self._round
 
-    def succeeded(self, probe: int) -> None:
-        """An attempt was served. One that began before the breaker opened says nothing about what came after."""
+    def succeeded(self, probe: int) -> bool:
+        """An attempt was served; whether that closed the breaker. One that began before it opened says nothing about what
+        came after."""
         if self.reopens_at is None:
             self.failures = 0
         elif probe == self._round:
@@ -61,19 +62,25 @@ class Breaker:
             self._passed += 1
             if self.rules is None or self._passed >= self.rules.half_open_probes:
                 self.close()
+                return True
+        return False
 
-    def failed(self, probe: int, now: float) -> None:
-        """An attempt failed at the target. A failure while it is open does not keep it open for longer."""
+    def failed(self, probe: int, now: float) -> bool:
+        """An attempt failed at the target; whether that opened the breaker. A failure while it is open does not keep it open
+        for longer."""
         if self.rules is None:
-            return
+            return False
         if self.reopens_at is None:
             self.failures += 1
-            if self.failures >= self.rules.failure_threshold:
-                self._open(now, self.rules)
+            opens = self.failures >= self.rules.failure_threshold
         elif probe == self._round:
             self._probing -= 1
-            if now >= self.reopens_at:
-                self._open(now, self.rules)
+            opens = now >= self.reopens_at
+        else:
+            opens = False
+        if opens:
+            self._open(now, self.rules)
+        return opens
 
     def left(self, probe: int) -> None:
         """An attempt ended without saying anything about the target."""

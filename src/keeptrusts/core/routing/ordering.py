@@ -16,19 +16,16 @@ from keeptrusts.core.routing.plan import Choice, Hop
 from keeptrusts.core.routing.target import Strategy
 
 
-class Figures(Struct, frozen=True):
-    """What is known of a hop's target. ``latency_s`` and ``tokens_per_s`` None: nothing that is still true."""
-
-    in_flight: int = 0
-    latency_s: float | None = None
-    tokens_per_s: float | None = None
-
-
 class Circumstances(Struct, frozen=True):
     """What an order may depend on. ``turn`` rises by one with each call of the name; ``draw`` gives numbers in [0, 1).
-    Tokens are what the call is expected to use."""
 
-    figures: Callable[[Hop], Figures]
+    ``in_flight``, ``latency_s`` and ``tokens_per_s`` say what is known of a hop's target; None: nothing that is still true.
+    Tokens are what the call is expected to use.
+    """
+
+    in_flight: Callable[[Hop], int]
+    latency_s: Callable[[Hop], float | None]
+    tokens_per_s: Callable[[Hop], float | None]
     draw: Callable[[], float]
     turn: int
     input_tokens: int
@@ -60,27 +57,26 @@ def _random(hops: Sequence[Hop], now: Circumstances) -> Ranks:
 
 def _least_busy(hops: Sequence[Hop], now: Circumstances) -> Ranks:
     """Among those of equally many calls a draw decides, or the first would get all of a quiet time's calls."""
-    return [(now.figures(hop).in_flight, now.draw()) for hop in hops]
+    return [(now.in_flight(hop), now.draw()) for hop in hops]
 
 
 def _lowest_latency(hops: Sequence[Hop], now: Circumstances) -> Ranks:
-    return [_rank_of_speed(now.figures(hop), now.figures(hop).latency_s, now.draw()) for hop in hops]
+    return [_rank_of_speed(hop, now.latency_s(hop), now) for hop in hops]
 
 
 def _highest_throughput(hops: Sequence[Hop], now: Circumstances) -> Ranks:
-    ranks = []
-    for hop in hops:
-        figures = now.figures(hop)
-        speed = None if figures.tokens_per_s is None else -figures.tokens_per_s
-        ranks.append(_rank_of_speed(figures, speed, now.draw()))
-    return ranks
+    speeds = [now.tokens_per_s(hop) for hop in hops]
+    return [
+        _rank_of_speed(hop, None if speed is None else -speed, now) for hop, speed in zip(hops, speeds, strict=True)
+    ]
 
 
-def _rank_of_speed(figures: Figures, slowness: float | None, draw: float) -> tuple[int, float, float]:
+def _rank_of_speed(hop: Hop, slowness: float | None, now: Circumstances) -> tuple[int, float, float]:
     """One call at a time finds out about a target that nobody knows; meanwhile the others go where it is known."""
     if slowness is not None:
-        return (1, slowness, draw)
-    return (2, figures.in_flight, draw) if figures.in_flight else (0, 0.0, draw)
+        return (1, slowness, now.draw())
+    busy = now.in_flight(hop)
+    return (2 if busy else 0, busy, now.draw())
 
 
 def _lowest_cost(hops: Sequence[Hop], now: Circumstances) -> Ranks:
