@@ -14,7 +14,7 @@ from keeptrusts.gateway.admin import ADMIN_ENDPOINTS
 from keeptrusts.gateway.doors import DOORS
 from keeptrusts.gateway.endpoints import CALLS_A_PROVIDER, ROUTES
 from tests.gateway.hand_loop import HandLoop
-from tests.gateway.house import House
+from tests.gateway.house import KEY, House
 
 OPEN = {"/healthz", "/readyz"}
 """Anybody may ask these; they say nothing more than their status."""
@@ -29,7 +29,7 @@ KNOWN = Price("prc_known", "openai", MODEL, Rates(1_000_000, 1_000_000), pieces=
 
 def body_of(path: str) -> bytes:
     """A good request to this path."""
-    if path in ("/v1/images/edits", "/v1/images/variations", "/v1/audio/transcriptions", "/v1/audio/translations"):
+    if path.endswith(("/images/edits", "/images/variations", "/audio/transcriptions", "/audio/translations")):
         name = "image" if "images" in path else "file"
         fields = [Part("model", MODEL.encode()), Part("prompt", b"Hi"), Part(name, b"the file", b"a.bin")]
         return write_form(tuple(fields))[1]
@@ -83,6 +83,24 @@ def test_without_money_there_is_a_402_a_row_and_no_call(poor: House, path: str, 
     assert (row.status, row.cost_nanos, row.asked_model) == ("blocked", None, MODEL)
 
 
+AZURES = [
+    *(f"/openai/deployments/{MODEL}/{path.removeprefix('/v1/')}" for path in DOORS),
+    *(f"/openai/v1/{path.removeprefix('/v1/')}" for path in DOORS),
+    "/openai/responses",
+]
+
+
+@pytest.mark.parametrize("path", AZURES)
+def test_azures_addresses_lead_to_the_same_doors(poor: House, path: str) -> None:
+    assert poor.send(path, body_of(path), x_consumer_group="").status == 401
+    told = poor.send(path, body_of(path), x_consumer_group="", api_key=KEY)
+    poor.loop.advance(5.0)
+    assert told.status == 402, told.body
+    assert poor.board.wires == []
+    [row] = poor.rows()
+    assert row.asked_model == MODEL
+
+
 def test_every_door_is_in_the_table_and_nothing_else_is_open() -> None:
     assert CALLS_A_PROVIDER.keys() == DOORS.keys() <= ROUTES.keys()
     assert not ADMIN_ENDPOINTS.keys() & ROUTES.keys()
@@ -100,7 +118,11 @@ def test_every_door_is_in_the_table_and_nothing_else_is_open() -> None:
         "/v1/../v1/chat/completions",
         "/V1/chat/completions",
         "/v1/responses/resp_1",
-        "/openai/v1/chat/completions",
+        "/openai/deployments/known-model/realtime",
+        "/openai/deployments/known-model/messages/count_tokens",
+        "/openai/deployments//chat/completions",
+        "/openai/v1/healthz",
+        "/openai",
         "/",
     ],
 )

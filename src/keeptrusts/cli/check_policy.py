@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from keeptrusts.cli.check import Check, fail, ok, warn
 from keeptrusts.cli.policy_report import problem_line
 from keeptrusts.core.problem import Problem
+from keeptrusts.core.providers.vendors import VENDORS
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.from_yaml import compile_layers, missing_secrets
 from keeptrusts.core.rulebook.plain_rules import without_credentials
@@ -26,6 +27,7 @@ MODELS_PATH: Mapping[str, str] = {
     "openai-compatible": "/models",
     "anthropic": "/v1/models",
     "gemini": "/models",
+    **dict.fromkeys(VENDORS, "/models"),
 }
 """Where a provider lists its models: an answer shows that the key is good, and costs nothing."""
 

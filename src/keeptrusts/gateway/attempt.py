@@ -11,6 +11,7 @@ from keeptrusts.core.ledger.records import AttemptOutcome, Close, Reserve, encod
 from keeptrusts.core.pricing.bound import bound_of, plain_bound_nanos, unseen_tokens
 from keeptrusts.core.pricing.price import Price, cost_nanos, unsaid_part
 from keeptrusts.core.pricing.unbounded import refuse_unbounded, unpriced
+from keeptrusts.core.providers.vendors import OPENAI_LIKE
 from keeptrusts.core.providers.wire import Bill, Wire
 from keeptrusts.core.refusal import Refused
 from keeptrusts.core.routing.plan import Hop
@@ -24,7 +25,7 @@ from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.targets import Answer
 from keeptrusts.gateway.token_count import counted_input, counts_exactly
 
-SHOWN_WHOLE = frozenset({"openai", "openai-compatible", "azure", "simulated"})
+SHOWN_WHOLE = frozenset({*OPENAI_LIKE, "simulated"})
 """Providers whose answers show all that their models bill, but for those that are known to think unseen."""
 
 MAX_GIVEN_ID_CHARS = 128

@@ -11,6 +11,8 @@ from keeptrusts.core.dialects.anthropic import write_count
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.admin import ADMIN_ENDPOINTS, Admin
 from keeptrusts.gateway.attributing import attribute
+from keeptrusts.gateway.azure_doors import PREFIX as AZURE
+from keeptrusts.gateway.azure_doors import deployment_door, plain_path, take_key
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import DOORS, anthropic_body
 from keeptrusts.gateway.identify import identify
@@ -97,6 +99,9 @@ def application(node: Node, admin: Admin) -> Callable[[dict[str, Any], Any, Any]
         client = Client.of_asgi(scope, receive, send)
         client.name_request(node.new_request_id())
         methods = routes.get(scope["path"])
+        if methods is None and scope["path"].startswith(AZURE):
+            take_key(client.headers)
+            methods = _at_azures_address(scope["path"])
         handler = None if methods is None else methods.get(scope["method"])
         if handler is not None:
             await handler(node, client)
@@ -106,6 +111,11 @@ def application(node: Node, admin: Admin) -> Callable[[dict[str, Any], Any, Any]
             await client.refuse(_no_such(scope, methods))
 
     return app
+
+
+def _at_azures_address(path: str) -> Mapping[str, Handler] | None:
+    door = deployment_door(path)
+    return ROUTES.get(plain_path(path) or "") if door is None else {"POST": partial(serve, door=door)}
 
 
 def _no_such(scope: dict[str, Any], methods: Mapping[str, Handler] | None) -> Refused:

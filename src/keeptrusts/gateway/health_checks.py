@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from keeptrusts.core.routing.target import HealthCheck, Target
 from keeptrusts.gateway.exchange import UpstreamFailed
-from keeptrusts.gateway.sign_in import SignIn, base_url_of, sign_in_of
+from keeptrusts.gateway.sign_in import SignIn, base_url_of, path_of, sign_in_of
 from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.upstream import Origin
 
@@ -36,8 +36,11 @@ class Checked:
         self._headers = dict(line.split(": ", 1) for line in sign_in.fixed)
         self._path = check.path or LISTS_OF_MODELS.get(target.provider, "/models")
         self._answers_tell = frozenset[int]() if keyless else SICK_STATUSES
+        base_url, written = path_of(target, base_url_of(target, environment))
+        if written is not None and check.path is None:
+            self._path = written(self._path)
         self._origin = Origin(
-            base_url_of(target, environment),
+            base_url,
             connect_timeout_s=check.timeout_s,
             first_byte_timeout_s=check.timeout_s,
             idle_timeout_s=check.timeout_s,

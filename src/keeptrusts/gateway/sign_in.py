@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from keeptrusts.core.dialects import bedrock, gemini
 from keeptrusts.core.dialects.sigv4 import Credentials, Request, sign
+from keeptrusts.core.providers.azure import PathOf, deployment_address
+from keeptrusts.core.providers.vendors import VENDORS
 from keeptrusts.core.routing.target import Target
 
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
@@ -15,6 +17,7 @@ BASE_URLS: Mapping[str, str] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
     "gemini": gemini.VENDOR_BASE_URL,
+    **{name: vendor.base_url for name, vendor in VENDORS.items() if vendor.base_url is not None},
 }
 """Where the vendors themselves answer. Bedrock's place depends on the region, Azure's and others' on the customer."""
 
@@ -73,6 +76,13 @@ def missing_secret(target: Target, environment: Mapping[str, str]) -> str | None
     if target.provider == "bedrock" and target.secret_env is None:
         needed = AWS_SECRETS
     return next((name for name in needed if not environment.get(name)), None)
+
+
+def path_of(target: Target, base_url: str) -> tuple[str, PathOf | None]:
+    """The address to connect to, and how paths are written there; None: as they are."""
+    if target.api_version is None:
+        return base_url, None
+    return deployment_address(base_url, target.model, target.api_version)
 
 
 def has_secret(target: Target, environment: Mapping[str, str]) -> bool:

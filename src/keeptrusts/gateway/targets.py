@@ -8,7 +8,7 @@ from keeptrusts.core.routing.rules import Routing
 from keeptrusts.core.routing.target import Target
 from keeptrusts.gateway.exchange import Exchange
 from keeptrusts.gateway.journal import Journal
-from keeptrusts.gateway.sign_in import SignIn, base_url_of, has_secret, sign_in_of
+from keeptrusts.gateway.sign_in import SignIn, base_url_of, has_secret, path_of, sign_in_of
 from keeptrusts.gateway.simulation import SimulatedTarget
 from keeptrusts.gateway.target_state import TargetState
 from keeptrusts.gateway.upstream import Origin
@@ -80,6 +80,7 @@ class HttpTarget:
 
     def __init__(self, target: Target, base_url: str, sign_in: SignIn, state: TargetState) -> None:
         self.state = state
+        base_url, self._path_of = path_of(target, base_url)
         self._origin = Origin(
             base_url,
             connect_timeout_s=target.connect_timeout_s,
@@ -122,6 +123,8 @@ class HttpTarget:
 
     def _head(self, path: str, content_type: str) -> bytes:
         """Everything of the request's head that its path decides, up to the request's id."""
+        if self._path_of is not None:
+            path = self._path_of(path)
         lines = [f"POST {self._origin.path}{path} HTTP/1.1", f"host: {self._origin.host_header}", *self._fixed_lines]
         lines += [f"content-type: {content_type}", f"accept: application/json, {EVENT_STREAMS}"]
         return ("\r\n".join(lines) + "\r\nx-request-id: ").encode("latin-1")

@@ -23,6 +23,7 @@ from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.calls.responses import parse_responses
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.providers.media import MEDIA
+from keeptrusts.core.providers.vendors import OPENAI_LIKE
 from keeptrusts.core.providers.wire import NoAnswer, Stream
 from keeptrusts.core.providers.wires import WIRES
 from keeptrusts.core.refusal import Refused
@@ -208,8 +209,8 @@ def test_embeddings_cost_their_input() -> None:
 
 
 def test_every_door_of_words_leads_to_every_provider() -> None:
-    providers = {"openai", "openai-compatible", "azure", "anthropic", "gemini", "bedrock", "simulated"}
+    providers = {*OPENAI_LIKE, "anthropic", "gemini", "bedrock", "simulated"}
     assert {door: set(wires) for door, wires in WIRES.items()} == {
         **dict.fromkeys(("chat", "completions", "responses", "messages"), providers),
-        **{door: {"openai", "openai-compatible", "azure"} for door in ("embeddings", *MEDIA)},
+        **{door: {*OPENAI_LIKE} for door in ("embeddings", *MEDIA)},
     }

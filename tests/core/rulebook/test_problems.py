@@ -219,7 +219,7 @@ TARGETS = {
     ),
     "later provider": ("      provider: vertex\n", "not_supported", "providers.targets[0].provider", 5, 17),
     "provider and model in one": (
-        "      provider: openai:chat:gpt-4o\n", "unknown_value", "providers.targets[0].provider", 5, 17,
+        "      provider: openai:gpt-4o\n", "unknown_value", "providers.targets[0].provider", 5, 17,
     ),
     "no provider": ("      model: m\n", "missing_key", "providers.targets[0].provider", 4, 7),
     "a literal key": (
@@ -374,5 +374,5 @@ def test_a_suggestion_says_what_would_be_right(more, suggestion):
 
 
 def test_a_compact_provider_is_taken_apart():
-    [problem] = compile_rulebook(TARGET + "      provider: openai:chat:gpt-4o\n").problems
+    [problem] = compile_rulebook(TARGET + "      provider: openai:gpt-4o\n").problems
     assert problem.suggestion == "write `provider: openai` and `model: gpt-4o`"

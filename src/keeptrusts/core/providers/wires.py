@@ -13,6 +13,7 @@ from keeptrusts.core.dialects import (
 from keeptrusts.core.providers import straight
 from keeptrusts.core.providers.media import MEDIA
 from keeptrusts.core.providers.translated import Translated
+from keeptrusts.core.providers.vendors import COMPATIBLE, OPENAI_LIKE
 from keeptrusts.core.providers.wire import Wire
 
 
@@ -45,25 +46,25 @@ def _into_chat(client: object) -> Wire:
 
 WIRES: Mapping[str, Mapping[str, Wire]] = {
     "chat": {
-        **dict.fromkeys(("openai", "openai-compatible", "azure", "simulated"), CHAT),
+        **dict.fromkeys((*OPENAI_LIKE, "simulated"), CHAT),
         **_into_all_but_chat(openai_chat),
     },
     "completions": {
-        **dict.fromkeys(("openai", "openai-compatible", "azure"), COMPLETIONS),
+        **dict.fromkeys(OPENAI_LIKE, COMPLETIONS),
         "simulated": _into_chat(openai_completions),
         **_into_all_but_chat(openai_completions),
     },
     "responses": {
         **dict.fromkeys(("openai", "azure"), RESPONSES),
-        **dict.fromkeys(("openai-compatible", "simulated"), _into_chat(openai_responses)),
+        **dict.fromkeys((*COMPATIBLE, "simulated"), _into_chat(openai_responses)),
         **_into_all_but_chat(openai_responses),
     },
     "messages": {
-        **dict.fromkeys(("openai", "openai-compatible", "azure", "simulated"), _into_chat(anthropic)),
+        **dict.fromkeys((*OPENAI_LIKE, "simulated"), _into_chat(anthropic)),
         **_into_all_but_chat(anthropic),
         "anthropic": MESSAGES,
     },
-    **{route: dict.fromkeys(("openai", "openai-compatible", "azure"), wire) for route, wire in MEDIA.items()},
-    "embeddings": dict.fromkeys(("openai", "openai-compatible", "azure"), EMBEDDINGS),
+    **{route: dict.fromkeys(OPENAI_LIKE, wire) for route, wire in MEDIA.items()},
+    "embeddings": dict.fromkeys(OPENAI_LIKE, EMBEDDINGS),
 }
 """By the client's door and the target's provider. What is not there can't be asked of that provider."""

@@ -56,7 +56,7 @@ class Plan(Struct, frozen=True):
         return tuple(hop for choice in self.choices for hop in choice.hops)
 
 
-STAND_IN_PROVIDERS = ("simulated", "openai-compatible")
+STAND_IN_PROVIDERS = ("simulated", "openai-compatible", "litellm", "localai", "ollama", "vllm")
 """Providers without a price list of their own: a model's price there is the vendor's, unless people set one."""
 
 DEARER = "dearer than max_price"

@@ -85,6 +85,7 @@ class Target(Struct, frozen=True):
     idle_timeout_s: float = 120.0
     total_timeout_s: float = float("inf")
     simulated: SimulatedSettings | None = None
+    api_version: str | None = None
     priority: int = NO_PRIORITY
     weight: float = 1.0
     max_price: MaxPrice | None = None

@@ -4,6 +4,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import get_args
 
 from keeptrusts.core.identity.additions import ADDABLE
+from keeptrusts.core.providers.azure import names_deployment
+from keeptrusts.core.providers.vendors import VENDORS
 from keeptrusts.core.rulebook.cache_checks import cache_settings_fit
 from keeptrusts.core.rulebook.limits_fit import limits_fit
 from keeptrusts.core.rulebook.nearest import did_you_mean
@@ -21,6 +23,7 @@ ALERTS = ("budget_alerts", "alert_thresholds")
 BASE_URL_EXAMPLES: Mapping[str, str] = {
     "openai-compatible": "http://localhost:8000/v1",
     "azure": "https://NAME.openai.azure.com/openai/v1",
+    **{name: vendor.example for name, vendor in VENDORS.items() if vendor.example is not None},
 }
 """Providers that are somewhere else for each customer."""
 
@@ -98,6 +101,7 @@ def targets_fit_their_provider(survey: Survey) -> None:
         if provider is not None and provider in BASE_URL_EXAMPLES and survey.first_given(target, "base_url") is None:
             message = f"a target of provider {quoted(provider)} needs a `base_url`"
             survey.error("missing_key", target, message, f"for example `base_url: {BASE_URL_EXAMPLES[provider]}`")
+        _azure_address(survey, target, provider)
         if provider == "bedrock" and survey.first_given(target, "region") is None:
             message = "a target of provider `bedrock` needs a `region`"
             survey.error("missing_key", target, message, "for example `region: us-east-1`")
@@ -111,6 +115,19 @@ def targets_fit_their_provider(survey: Survey) -> None:
         elif provider is not None and (path := survey.first_given(target, "simulated")) is not None:
             message = "`simulated` is for targets of provider `simulated`"
             survey.error("contradiction", path, message, "leave it out")
+
+
+def _azure_address(survey: Survey, target: Path, provider: str | None) -> None:
+    """Deployments are called with a version of the API; and which one is called must be known."""
+    version, address = survey.first_given(target, "api_version"), survey.text(*target, "base_url") or ""
+    if version is not None and provider != "azure":
+        survey.error("contradiction", version, "`api_version` is for targets of provider `azure`", "leave it out")
+    elif version is None and provider == "azure" and "/deployments/" in address:
+        message = "the address of a deployment needs an `api_version`"
+        survey.error("missing_key", target, message, "for example `api_version: 2024-10-21`")
+    elif version is not None and not names_deployment(address) and survey.first_given(target, "model") is None:
+        message = "which deployment is called is not said"
+        survey.error("missing_key", target, message, "name the deployment as the target's `model`")
 
 
 def enforcement_is_possible(survey: Survey) -> None:

@@ -13,6 +13,7 @@ from keeptrusts.core.rulebook.consistency import RULES
 from keeptrusts.core.rulebook.layers import LAYERS_MAX, Layer, Sheets, merged_tree
 from keeptrusts.core.rulebook.places import NO_PLACES, Path, Places, path_text, plain
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
+from keeptrusts.core.rulebook.provider_names import models_are_named_once, with_plain_providers
 from keeptrusts.core.rulebook.quoting import quoted
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.core.rulebook.survey import Survey
@@ -87,11 +88,13 @@ def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: 
 
 
 def _compile(document: dict[str, Any], places: Places, earlier: tuple[Problem, ...]) -> Compiled:
-    survey = Survey(document, places)
+    written = Survey(document, places)
+    models_are_named_once(written)
+    survey = Survey(with_plain_providers(document), places)
     for rule in RULES:
         rule(survey)
-    problems = [*earlier, *_without_value(document, (), places), *survey.problems]
-    given = _given(document)
+    problems = [*earlier, *_without_value(document, (), places), *written.problems, *survey.problems]
+    given = _given(survey.document)
     file: PolicyFile | None = None
     try:
         file = PolicyFile.model_validate(given)

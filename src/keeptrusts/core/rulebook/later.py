@@ -18,7 +18,7 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
 """Keys by the place where they would stand, ``[]`` for any list item."""
 
 LATER_VALUES: Mapping[str, frozenset[str]] = {
-    "providers.targets[].provider": frozenset({"azure-openai", "google", "mcp", "vertex"}),
+    "providers.targets[].provider": frozenset({"mcp", "vertex"}),
     "policies[].action": frozenset({"escalate"}),
     "cache.backend": frozenset({"filesystem", "s3"}),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import msgspec
 from keeptrusts.core.ledger.alerts import Threshold
 from keeptrusts.core.pricing.names import given_pieces, given_rates, given_tiers
 from keeptrusts.core.pricing.price import Price, Rates, Tier
+from keeptrusts.core.providers.vendors import VENDORS
 from keeptrusts.core.routing.target import SimulatedSettings, Target
 from keeptrusts.core.rulebook.policy_file import caching, groups, limits, pricing, spending, targets, watching
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
@@ -26,7 +27,12 @@ from keeptrusts.core.rulebook.rulebook import (
 )
 from keeptrusts.core.rulebook.to_limits import limit_rules, limit_set
 
-VENDOR_SECRET_ENVS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
+VENDOR_SECRET_ENVS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    **{name: vendor.secret_env for name, vendor in VENDORS.items()},
+}
 """Where a vendor's own key is looked for when the file does not say."""
 
 """Taken for a target of provider ``openai`` that names neither a key nor an address: the key goes to its own vendor only."""
@@ -88,6 +94,7 @@ def _target(target: targets.Target) -> Target:
         model=target.model,
         region=target.region,
         residency=target.residency,
+        api_version=target.api_version,
         price=_price(target, target.pricing) if target.pricing else None,
         connect_timeout_s=target.timeouts.connect_s,
         first_byte_timeout_s=target.timeouts.first_byte_s,

@@ -1,8 +1,9 @@
 """``providers.targets``: where calls can be sent, how to sign in there, and what it costs."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.pricing import Pricing
@@ -13,11 +14,44 @@ from keeptrusts.core.rulebook.policy_file.values import (
     Seconds,
     WebAddress,
     Weight,
+    wrong,
 )
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
 Residency = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,63}$")]
-Provider = Literal["openai", "openai-compatible", "azure", "anthropic", "gemini", "bedrock", "simulated"]
+Provider = Literal[
+    "openai",
+    "openai-compatible",
+    "azure",
+    "anthropic",
+    "gemini",
+    "bedrock",
+    "simulated",
+    "cerebras",
+    "deepseek",
+    "fireworks",
+    "groq",
+    "litellm",
+    "localai",
+    "mistral",
+    "ollama",
+    "openrouter",
+    "together",
+    "vllm",
+    "xai",
+]
+"""Written out for the types; ``core/providers/vendors.py`` knows those that speak OpenAI's dialect (a test holds both together)."""
+
+API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?|preview|latest|v1")
+
+
+def _api_version(text: str) -> str:
+    if API_VERSION.fullmatch(text) is None:
+        raise wrong("bad_text", "expected a version of Azure's API", "for example 2024-10-21 or preview")
+    return text
+
+
+ApiVersion = Annotated[str, AfterValidator(_api_version)]
 
 
 class SecretKeyRef(Entry):
@@ -52,7 +86,10 @@ class Target(Entry):
     """A provider to send calls to. Several targets may use one provider."""
 
     id: Name = Field(examples=["openai"])
-    provider: Provider = Field(examples=["openai"])
+    provider: Provider = Field(
+        description="Also as `openai:chat:gpt-4o`, which names the model too; `azure-openai` is azure, `google` gemini.",
+        examples=["openai"],
+    )
     base_url: WebAddress | None = Field(
         default=None,
         description="Left out: OPENAI_BASE_URL for OpenAI, else the vendor's own.",
@@ -67,6 +104,11 @@ class Target(Entry):
         default=None,
         description="Where this target keeps data, as its contract says: what a data_residency policy goes by.",
         examples=["eu"],
+    )
+    api_version: ApiVersion | None = Field(
+        default=None,
+        description="Azure only: deployments are called by their addresses, with this version of the API.",
+        examples=["2024-10-21"],
     )
     pricing: Pricing | None = Field(default=None, examples=["{input_cost_per_1k_tokens: 0.00015, ...}"])
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect_s: 10}"])
