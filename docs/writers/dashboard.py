@@ -91,7 +91,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel("Targets that are up", "short", [("min by (target) (keeptrusts_gateway_target_up)", "{{target}}")]),
             Panel("Further attempts", "reqps", [(_rate("retries_total", "provider"), "{{provider}}")]),
-            Panel("What policies did", "reqps", [(_rate("policy_actions_total", "action"), "{{action}}")]),
+            Panel("What policies did", "reqps", [(_rate("policy_evaluations_total", "policy, result"), "{{policy}} {{result}}")]),
             Panel(
                 "Answered from the cache", "percentunit",
                 [('sum(rate(keeptrusts_gateway_requests_total{status="cached"}[$__rate_interval])) / sum(rate(keeptrusts_gateway_requests_total{status=~"ok|cached"}[$__rate_interval]))', "hits")],

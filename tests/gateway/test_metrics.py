@@ -15,7 +15,7 @@ from keeptrusts.gateway.call_counts import MAX_KINDS, OTHER, CallCounts
 from keeptrusts.gateway.caller import Caller
 from keeptrusts.gateway.exposition import Family, Sample, by_label, histogram_samples, text_of
 from keeptrusts.gateway.health import health_part
-from keeptrusts.gateway.metrics import MetricsPart, metrics_part, write_metrics
+from keeptrusts.gateway.metrics import MetricsPart, _policy_labels, metrics_part, write_metrics
 from tests.gateway.hand_loop import HandLoop
 from tests.gateway.house import BILL, COST, DONE, END, KEY, SAID, SECRET, STREAM_HEAD, House, answer, ask, chunk, reply
 
@@ -135,6 +135,20 @@ def test_a_limit_is_counted_by_its_kind_and_never_by_its_key() -> None:
     counts = CallCounts()
     counts.refused(Refused(Reason.RATE_LIMIT_EXCEEDED, "", {"limit": "requests_per_minute", "scope": "key tok_1"}))
     assert counts.limits == {("requests_per_minute", "key"): 1}
+
+
+@pytest.mark.parametrize(
+    ("action", "labels"),
+    [
+        ("content_flagged:hate", ("content", "flagged", "hate")),
+        ("pii_redacted_shadow:email", ("pii", "redacted_shadow", "email")),
+        ("max_input_tokens_blocked:too_long", ("max_input_tokens", "blocked", "too_long")),
+        ("policy_failed:my-policy", ("my-policy", "failed", "")),
+        (OTHER, (OTHER, "", "")),
+    ],
+)
+def test_a_policys_action_is_told_in_its_parts(action: str, labels: tuple[str, ...]) -> None:
+    assert _policy_labels(action) == tuple(zip(("policy", "result", "label"), labels, strict=True))
 
 
 def test_a_clock_that_is_set_back_takes_nothing_from_a_counter() -> None:

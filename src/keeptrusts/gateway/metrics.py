@@ -3,6 +3,7 @@
 Names of teams, models, targets and providers are labels; those of keys, users and prompts never are.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from keeptrusts.gateway.exposition import (
     CONTENT_TYPE,
     PREFIX,
     Family,
+    Labels,
     Sample,
     by_label,
     counter,
@@ -27,6 +29,8 @@ from keeptrusts.gateway.exposition import (
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.observed import fingerprint, resident_bytes
 from keeptrusts.gateway.target_state import TargetState
+
+_ACTION = re.compile(r"(.+)_((?:flagged|redacted|blocked|escalated|failed)(?:_shadow)?)")
 
 
 class MetricsPart(Struct, frozen=True):
@@ -73,11 +77,22 @@ def _noes(node: Node) -> Iterator[Family]:
     yield by_label(f"{PREFIX}refusals_total", "counter", text, "reason", counts.refusals)
     limits = [Sample((("limit", limit), ("scope", scope)), n) for (limit, scope), n in counts.limits.items()]
     yield Family(f"{PREFIX}limit_refusals_total", "counter", "Calls that a limit refused", tuple(limits))
-    text = "What policies did, as events name it"
-    yield by_label(f"{PREFIX}policy_actions_total", "counter", text, "action", counts.policies)
+    policies = [Sample(_policy_labels(action), n) for action, n in counts.policies.items()]
+    text = "What policies found, by what was done about it; what they let pass unseen is not counted"
+    yield Family(f"{PREFIX}policy_evaluations_total", "counter", text, tuple(policies))
     failed = [Sample((("target", t), ("outcome", outcome)), n) for (t, outcome), n in counts.failed_attempts.items()]
     text = "Attempts that got no good answer, by how their hold ended"
     yield Family(f"{PREFIX}failed_attempts_total", "counter", text, tuple(failed))
+
+
+def _policy_labels(action: str) -> Labels:
+    """``content_flagged:hate`` of an event in its parts; ``policy_failed:NAME`` names a policy that could not judge."""
+    head, _, label = action.partition(":")
+    found = _ACTION.fullmatch(head)
+    subject, result = (found[1], found[2]) if found is not None else (head, "")
+    if result == "failed":
+        subject, label = label, ""
+    return (("policy", subject), ("result", result), ("label", label))
 
 
 def _targets(node: Node) -> Iterator[Family]:

@@ -30,8 +30,15 @@ METRICS_EVERY_MS = 15_000
 CLOSE_MS = 2_000
 NS_PER_S = 1_000_000_000
 
-OPERATIONS = {"completions": "text_completion", "embeddings": "embeddings"}
-"""``gen_ai.operation.name`` by door; all others chat."""
+OPERATIONS = {
+    "chat": "chat",
+    "responses": "chat",
+    "messages": "chat",
+    "completions": "text_completion",
+    "embeddings": "embeddings",
+    "moderations": "moderation",
+}
+"""``gen_ai.operation.name`` by door; pictures and sound are content that is generated."""
 
 PROVIDERS = {
     "azure": "azure.ai.openai",
@@ -159,7 +166,7 @@ class Otlp:
 
 
 def _operation(ended: Ended) -> str:
-    return OPERATIONS.get(ended.door, "chat")
+    return OPERATIONS.get(ended.door, "generate_content")
 
 
 def _gen_ai(ended: Ended, provider: str | None, model: str) -> dict[str, Any]:
