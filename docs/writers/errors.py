@@ -65,7 +65,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.IDEMPOTENCY_CONFLICT: "The `Idempotency-Key` was used for another request within the last ten minutes.",
     Reason.POLICY_VIOLATION: "A policy with `action: block` matched; `details.policy` names it, `details.phase` says whether in the call or its answer.",
     Reason.POLICY_UNAVAILABLE: "A policy could not be evaluated, and its `fail_mode` is `block`.",
-    Reason.RATE_LIMIT_EXCEEDED: "A limit of the key or its group is reached; `details` names the limit and whose it is.",
+    Reason.RATE_LIMIT_EXCEEDED: "A limit is reached: of the key, its group, team, user, the model, a target, the address or everybody. `details` names the limit and whose it is.",
     Reason.INSUFFICIENT_BALANCE: "The most that this call can cost does not fit what is left of the team's budget. Raise the budget, or ask for a lower `max_tokens`.",
     Reason.WALLET_STOPPED: "A wallet that the call spends from, or one above it, is frozen or closed; `details.wallet` names it.",
     Reason.COST_DENIED: "The call was held for an approver, who refused it; `details.ticket` names the cost ticket.",
@@ -80,6 +80,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.UPSTREAM_TIMEOUT: "The provider was too slow.",
     Reason.UPSTREAM_RATE_LIMITED: "The provider's own rate limit is reached. Its `retry-after` is passed on.",
     Reason.UPSTREAM_REJECTED_KEY: "The provider refused the gateway's own key.",
+    Reason.RESPONSE_TOO_LARGE: "The provider's answer is over `size_limits.max_response_bytes`. It is paid for, and not passed on.",
     Reason.INTERNAL: "A fault in the gateway; its log has the call's id.",
 }
 

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
     UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
     UPSTREAM_REJECTED_KEY = "upstream_rejected_key"
+    RESPONSE_TOO_LARGE = "response_too_large"
     INTERNAL = "internal_error"
 
 

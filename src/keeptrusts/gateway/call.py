@@ -7,6 +7,7 @@ from keeptrusts.core.calls.usage import NO_USAGE, UsageSource
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.ids import base36
 from keeptrusts.core.ledger.records import Attempt, CallStatus, Event
+from keeptrusts.core.limits.gate import Permit
 from keeptrusts.core.refusal import Refused
 from keeptrusts.gateway.caller import Caller
 from keeptrusts.gateway.refusals import BLOCKED, UPSTREAM, status_of
@@ -65,6 +66,7 @@ class Call:
     stream = False
     http_status = 200
     recorded = False
+    at_target: Permit | None = None
     upstream_ns = 0
     first_byte_ns = 0
     earlier_waits: tuple[tuple[int, int], ...] = ()

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from keeptrusts.core.limits.gate import Gate
-from keeptrusts.core.limits.meter import Memory, Meter, OwnMemory
-from keeptrusts.core.limits.quotas import Counted
+from keeptrusts.core.limits.meter import Memory, Meter, OwnMemory, Places
+from keeptrusts.core.limits.quotas import UNLIMITED_QUOTAS, Counted
 from keeptrusts.core.limits.window import (
     BUCKETS,
     COARSE_BUCKETS,
     FINE_S,
+    HEAD,
     Cells,
     bucket_s_of,
     buckets_of,
@@ -54,7 +55,7 @@ class NamedMemory:
     def __init__(self, words: memoryview, head: memoryview, own: int, lasting: Memory) -> None:
         self.own = own
         self._head = head
-        self._lasting = lasting
+        self._crowd = Meter(CROWD, UNLIMITED_QUOTAS, lasting)
         key = bytes(head[KEY : KEY + 2])
         coarse = NameTable.words(FINE_SETS, FINE_CELLS)
         places = coarse + NameTable.words(COARSE_SETS, COARSE_CELLS)
@@ -71,12 +72,17 @@ class NamedMemory:
         """See Memory."""
         table = self._fine if window_s <= FINE_S else self._coarse
         cells = table.find(f"{counts} {window_s} {scope}", window_s)
-        return self._lasting.window(CROWD, counts, window_s) if cells is None else cells
+        if cells is None:
+            return self._crowd.window(counts, window_s).cells
+        if cells[HEAD] == 0:
+            # Else it would look as if it had been over for long, before it is used first.
+            cells[HEAD] = int(time.monotonic()) // bucket_s_of(window_s)
+        return cells
 
-    def places(self, scope: str) -> memoryview:
+    def places(self, scope: str) -> Places:
         """See Memory."""
         cells = self._places.find(scope, 0)
-        return self._lasting.places(CROWD) if cells is None else cells  # type: ignore[return-value]
+        return self._crowd.places if cells is None else cells
 
     def clear_own(self) -> None:
         """Whoever had this number before is gone, and its calls with it."""
@@ -137,10 +143,15 @@ class SharedMemory:
         """See Memory."""
         return self._of("places ", scope, self._places, PLACES_USED, PLACES_MAX)
 
-    def gate(self, meters: Iterable[Meter], shown: bool) -> Gate:
+    @property
+    def name(self) -> str:
+        """What tells this memory from another host's."""
+        return self._key.hex()
+
+    def gate(self, meters: Iterable[Meter], shown: bool, parts: int) -> Gate:
         """The gate of these meters, which takes turns with the other workers'."""
         with self.turns:
-            return GuardedGate(meters, shown, self.turns)
+            return GuardedGate(meters, shown, parts, self.turns)
 
     def _of(self, kind: str, scope: str, room: memoryview, used_word: int, size: int) -> memoryview:
         digest = blake2b((kind + scope).encode(), digest_size=DIGEST_BYTES, key=self._key).digest()

@@ -60,7 +60,10 @@ async def count_tokens(node: Node, client: Client) -> None:
         if caller.additions is not None:
             caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
         gate = edition.gate(edition.lane(caller, request.model), caller, client)
-        admit(gate, request, 0, node.now_s()).leave(0, node.now_s())
+        if node.meters.store is None:
+            admit(gate, request, 0, node.now_s()).leave(0, node.now_s())
+        else:
+            (await node.meters.store.admit(gate, request, 0, node.now_s())).leave(0, node.now_s())
     except Refused as refused:
         await client.refuse(refused)
         return

@@ -74,6 +74,15 @@ class Itinerary:
         self.chosen = self._said(f"fallback, {following.why}" if following.why else "fallback")
         return self._take(following), 0.0
 
+    def instead_of(self, hop: Hop, now: float) -> Hop | None:
+        """What is taken in place of a hop whose target is at its limit; None: nothing is left."""
+        self._passed_over.append(f"{hop.target.id} is at its limit")
+        following = self._next_admitted(now)
+        if following is None:
+            return None
+        self.chosen = self._said(following.why or self._strategy)
+        return self._take(following)
+
     def verdict(self, refused: Refused) -> Refused:
         """What the client is told when nothing follows: a provider's failure says more than that another can't be asked."""
         return refused if refused.reason in CAUSE_OF else self._first_failure or refused

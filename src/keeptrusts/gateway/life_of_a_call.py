@@ -32,6 +32,7 @@ from keeptrusts.gateway.relay import relay_kept, relay_stream, relay_whole
 from keeptrusts.gateway.relay_bytes import relay_bytes
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 from keeptrusts.gateway.sharing import Share, share_of
+from keeptrusts.gateway.target_limits import enter_target, leave_target
 from keeptrusts.gateway.waiting_room import Applicant
 from keeptrusts.gateway.watching import Watch
 
@@ -73,7 +74,10 @@ async def serve(node: Node, client: Client, door: Door) -> None:
             caller = call.caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
         lane = edition.lane(caller, request.model)
         gate = edition.gate(lane, caller, client)
-        permit = admit(gate, request, rulebook.default_output_tokens, node.now_s())
+        if node.meters.store is None:
+            permit = admit(gate, request, rulebook.default_output_tokens, node.now_s())
+        else:
+            permit = await node.meters.store.admit(gate, request, rulebook.default_output_tokens, node.now_s())
         try:
             if (policies := lane.policies) is not None:
                 if not policies.pass_at_once(call, request.judged(body)):
@@ -89,6 +93,8 @@ async def serve(node: Node, client: Client, door: Door) -> None:
                 await _serve_shared(node, edition, call, client, door, request, lane, permit, share)
         finally:
             permit.leave(call.used_tokens, node.now_s())
+            if call.at_target is not None:
+                leave_target(node, call)
     except Refused as refused:
         call.refused(refused)
         node.observed.counts.refused(refused)
@@ -160,6 +166,8 @@ async def _serve(
         itinerary = Itinerary(edition, lane, request, call.started, now)
         hop = itinerary.first(now)
     while True:
+        if edition.target_gates is not None:
+            hop = await enter_target(node, edition, call, request, itinerary, hop)
         wire = WIRES[door.name][hop.target.provider]
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling, wire)
         if itinerary is not None:

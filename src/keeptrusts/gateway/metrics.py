@@ -152,6 +152,14 @@ def _process(node: Node) -> Iterator[Family]:
     yield gauge(f"{PREFIX}resident_memory_bytes", "The process's memory", resident_bytes())
 
 
+def _limits(node: Node) -> Iterator[Family]:
+    store = node.meters.store
+    if store is not None:
+        yield gauge(f"{PREFIX}limit_store_away", "1: limits are divided among hosts instead", float(store.away))
+        yield gauge(f"{PREFIX}limit_store_hosts", "Hosts that it counted last", store.hosts)
+        yield counter(f"{PREFIX}limit_store_falls_total", "Times that it did not answer", store.falls)
+
+
 TARGET_FIGURES: tuple[tuple[str, Literal["counter", "gauge"], str, Callable[[TargetState], float]], ...] = (
     ("target_attempts_total", "counter", "Attempts that were sent", lambda state: state.begun),
     ("target_failures_total", "counter", "Attempts that the target failed", lambda state: state.failed),

@@ -11,13 +11,14 @@ from keeptrusts.gateway.watching import StreamWatch
 
 
 class Passage:
-    """Reads a stream for a client. ``room_bytes`` is how much of it is kept at most; below 0: nothing is.
+    """Reads a stream for a client. ``room_bytes`` is how much of it is kept at most; below 0: nothing is. ``bound_bytes`` is
+    how much may come, None: any amount.
 
     When the key is revoked, by its ``standing``, the client is ``cut`` off with the event that ``broken`` makes; the stream is
     read on to its end, for only that says what it cost. ``watch`` judges it, where policies have a say in answers.
     """
 
-    __slots__ = ("_broken_event", "_client", "_kept", "_reader", "_room", "_standing", "_watch", "cut")
+    __slots__ = ("_bound", "_broken_event", "_client", "_kept", "_reader", "_room", "_standing", "_watch", "cut")
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Passage:
         standing: Standing,
         broken: Callable[[Refused], bytes],
         watch: StreamWatch | None,
+        bound_bytes: int | None,
     ) -> None:
         self.cut = False
         self._watch = watch
@@ -35,6 +37,7 @@ class Passage:
         self._client = client
         self._reader = reader
         self._room = room_bytes
+        self._bound = bound_bytes
         self._kept: list[bytes] = []
 
     def at_once(self, data: bytes) -> bool:
@@ -84,6 +87,10 @@ class Passage:
         return b"".join(self._kept) if self._room >= 0 else None
 
     def _read(self, data: bytes) -> bytes:
+        if self._bound is not None:
+            self._bound -= len(data)
+            if self._bound < 0:
+                raise UpstreamFailed("its answer is larger than size_limits.max_response_bytes", sent=True)
         out = self._reader.feed(data)
         if out:
             if self._watch is not None:

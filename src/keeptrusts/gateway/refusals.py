@@ -47,6 +47,7 @@ REFUSALS: Mapping[Reason, tuple[int, str]] = {
     Reason.UPSTREAM_TIMEOUT: (504, "upstream_error"),
     Reason.UPSTREAM_RATE_LIMITED: (429, "rate_limit_error"),
     Reason.UPSTREAM_REJECTED_KEY: (502, "upstream_error"),
+    Reason.RESPONSE_TOO_LARGE: (502, "upstream_error"),
     Reason.INTERNAL: (500, "internal_error"),
 }
 
@@ -58,6 +59,7 @@ FINAL = frozenset(
         Reason.COST_DENIED,
         Reason.UNPRICED_MODEL,
         Reason.POLICY_VIOLATION,
+        Reason.RESPONSE_TOO_LARGE,
     }
 )
 """Refusals that official SDKs must not retry by themselves: they are told so in a header."""
@@ -82,6 +84,7 @@ UPSTREAM = frozenset(
         Reason.UPSTREAM_TIMEOUT,
         Reason.UPSTREAM_RATE_LIMITED,
         Reason.UPSTREAM_REJECTED_KEY,
+        Reason.RESPONSE_TOO_LARGE,
     }
 )
 """Refusals that a provider caused: their events say ``upstream_error``."""
@@ -104,6 +107,15 @@ def full() -> Refused:
     return Refused(
         Reason.JOURNAL_FULL,
         "This gateway has recorded as much as it may without the control plane: it goes on when that has caught up.",
+    )
+
+
+def response_too_large(max_bytes: int) -> Refused:
+    """The provider's answer was paid for and is not passed on: asked again, it may well be as long."""
+    return Refused(
+        Reason.RESPONSE_TOO_LARGE,
+        f"The provider's answer is larger than {max_bytes} bytes (size_limits.max_response_bytes): ask for a shorter one.",
+        {"max_bytes": max_bytes},
     )
 
 

@@ -19,7 +19,7 @@ from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.limiting import limit_lines
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.passage import Passage
-from keeptrusts.gateway.refusals import JSON_LINE
+from keeptrusts.gateway.refusals import JSON_LINE, response_too_large
 from keeptrusts.gateway.sharing import Found, Share
 from keeptrusts.gateway.token_count import count_tokens
 
@@ -56,6 +56,10 @@ async def relay_whole(
         body = await watch.whole(body)
     now = node.loop.time()
     attempt.took(now)
+    most = node.rulebook.max_response_bytes
+    if most is not None and len(body) > most:
+        # Paid for: another target would be paid too.
+        raise response_too_large(most)
     node.journal.append(encode_record(call.event(now)))
     lines = _lines(call, attempt) + limit_lines(permit, request.door, call.at_ns)
     if share is not None:
@@ -92,7 +96,8 @@ async def relay_stream(
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
     room_bytes = -1 if share is None else share.room_bytes
     watch = None if call.watch is None else call.watch.stream(door.broken)
-    passage = Passage(client, reader, room_bytes, call.caller.standing, door.broken, watch)
+    bound_bytes = node.rulebook.max_response_bytes
+    passage = Passage(client, reader, room_bytes, call.caller.standing, door.broken, watch, bound_bytes)
     failure: UpstreamFailed | None = None
     try:
         while data:

@@ -1,8 +1,11 @@
 """Whose limits hold for a call: its key, group, team, user, model, address and everybody, as meters and the gates of them."""
 
+import os
 from collections.abc import Iterator
+from typing import Protocol
 
-from keeptrusts.core.limits.gate import Exceeded, Gate
+from keeptrusts.core.calls.request import TextRequest
+from keeptrusts.core.limits.gate import Exceeded, Gate, Permit
 from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.limits.meter import Memory, Meter, OwnMemory
 from keeptrusts.core.limits.quotas import Quotas, both, divided, quotas_of
@@ -19,8 +22,33 @@ NAME_MAX_BYTES = 256
 UNKNOWN = frozenset({Reason.MISSING_KEY, Reason.INVALID_KEY, Reason.AMBIGUOUS_KEY})
 
 
+class SharedStore(Protocol):
+    """Where several hosts count together: ``limit_store.py``. ``away``: it does not answer; ``falls`` says how often so far,
+    ``hosts`` how many count there."""
+
+    @property
+    def away(self) -> bool: ...
+
+    @property
+    def falls(self) -> int: ...
+
+    @property
+    def hosts(self) -> int: ...
+
+    async def admit(self, gate: Gate, request: TextRequest, default_output_tokens: int, now_s: int) -> Permit:
+        """As ``limiting.admit``, for all hosts."""
+
+    async def stop(self) -> None:
+        """Lets go of it."""
+
+
 class Meters:
-    """Every meter of this process, by its scope's name. What was used stays when rules or keys change."""
+    """Every meter of this process, by its scope's name. What was used stays when rules or keys change.
+
+    ``store``, once there is one, lets calls in instead of their gates.
+    """
+
+    store: SharedStore | None = None
 
     def __init__(self, shared: SharedMemory | None = None) -> None:
         self._shared = shared
@@ -29,20 +57,26 @@ class Meters:
         self._names: NamedMemory | None = None if shared is None else shared.names
 
     def of(self, scope: str, quotas: Quotas) -> tuple[Meter, ...]:
-        """The meter of this scope, with these quotas from now on; none where nothing is limited."""
+        """The meter of this scope, with these quotas; none where nothing is limited."""
         if not quotas:
             return ()
         meter = self._by_scope.get(scope)
         if meter is None:
             meter = self._by_scope[scope] = Meter(scope, quotas, self._memory)
-        meter.quotas = quotas
+        elif meter.quotas != quotas:
+            meter = self._by_scope[scope] = meter.with_quotas(quotas)
         return (meter,)
 
-    def gate(self, meters: tuple[Meter, ...], shown: bool) -> Gate:
-        """The gate of these meters."""
+    def gate(self, meters: tuple[Meter, ...], shown: bool, parts: int = 1) -> Gate:
+        """The gate of these meters, or of one part of ``parts`` of them."""
         if not meters:
             return NO_GATE
-        return Gate(meters, shown) if self._shared is None else self._shared.gate(meters, shown)
+        return Gate(meters, shown, parts) if self._shared is None else self._shared.gate(meters, shown, parts)
+
+    @property
+    def name(self) -> str:
+        """What tells the memory that this process counts in from others."""
+        return os.urandom(8).hex() if self._shared is None else self._shared.name
 
     @property
     def names(self) -> NamedMemory:
@@ -78,14 +112,14 @@ class Scopes:
 
     def of_group_key(self, group: ConsumerGroup) -> tuple[Meter, ...]:
         """The meter of a group's own key."""
-        return self._of(f"the key of group {group.name}", self._rules.keys.of(group.name))
+        return self._of(f"key of group {group.name}", self._rules.keys.of(group.name))
 
     def of_others(self, team: str | None, user: str | None) -> tuple[Meter, ...]:
         """The meters of a caller's team, of the user that its key is bound to, and of everybody."""
         meters = () if team is None else self._of(f"team {team}", self._rules.teams.of(team))
         if user is not None:
             meters += self._of(f"user {user}", self._rules.users.of(user))
-        return meters + self._of("all calls", self._rules.everybody)
+        return meters + self._of("everybody", self._rules.everybody)
 
     def of_listed_user(self, user: str) -> tuple[Meter, ...]:
         """The meter of a user whom the file gives limits by name; others are counted within their key only."""
@@ -95,7 +129,7 @@ class Scopes:
         """The gate of a caller's calls to this model. None: one that nobody lists, of which clients can make any number up;
         they are counted together."""
         each = self._rules.models.each if model is None else self._rules.models.of(model)
-        found = meters + self._of("unlisted models" if model is None else f"model {model}", each)
+        found = meters + self._of("model (unlisted)" if model is None else f"model {model}", each)
         return self._meters.gate(found, self._rules.shown)
 
     def target_gate(self, target_id: str) -> Gate:
@@ -152,5 +186,5 @@ class Scopes:
         return self._meters.of(scope, self._part(quotas))
 
     def _part(self, quotas: Quotas) -> Quotas:
-        """What this host may use of it."""
-        return divided(quotas, self._rules.nodes)
+        """What this host may use of it; with a store all is counted there, and divided only while that is away."""
+        return quotas if self._rules.store is not None else divided(quotas, self._rules.nodes)

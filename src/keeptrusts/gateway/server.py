@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -23,6 +24,9 @@ from keeptrusts.gateway.policy_files import StartPolicy
 from keeptrusts.gateway.reloading import Reloader
 from keeptrusts.gateway.remote_link import RemoteLink
 from keeptrusts.gateway.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from keeptrusts.gateway.store_link import StoreLink
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -93,8 +97,11 @@ async def serve(options: GatewayOptions) -> None:
         announce(rulebook)
     admin_at = admin_socket(rulebook, options.environment, place)
     telemetry = Telemetry(rulebook.telemetry, options.environment)
+    store = _store_of_limits(rulebook, options.environment)
     limits = None if place is None else SharedMemory(place.limits_fd, place.number)
     node = Node(rulebook, options.environment, options.data_dir, link_for, limits)
+    if store is not None:
+        _count_in(store, node)
     administration = Administration(node, admin_at, place, options.data_dir, options.environment)
     server = GatewayServer(node, administration.admin, place, options.supervised)
     node.on_retired = server.told_to_stop
@@ -140,8 +147,30 @@ async def serve(options: GatewayOptions) -> None:
         try:
             await _leave(node, server)
         finally:
+            if node.meters.store is not None:
+                await node.meters.store.stop()
             await administration.stop()
             await telemetry.stop()
+
+
+def _store_of_limits(rulebook: Rulebook, environment: Mapping[str, str]) -> "StoreLink | None":
+    """The way to the store in which several hosts count limits, if the rules name one. Raises StartRefused."""
+    if rulebook.limits.store is None:
+        return None
+    # Most gateways have none, and its client takes room.
+    from keeptrusts.gateway.store_link import NoStore, StoreLink
+
+    try:
+        return StoreLink(rulebook.limits.store, environment)
+    except NoStore as trouble:
+        raise StartRefused(str(trouble)) from None
+
+
+def _count_in(store: "StoreLink", node: Node) -> None:
+    from keeptrusts.gateway.limit_store import LimitStore
+
+    node.meters.store = limits = LimitStore(lambda: node.rulebook.limits.nodes, store, node.meters)
+    limits.start()
 
 
 def _reloader(node: Node, options: GatewayOptions) -> Reloader | None:

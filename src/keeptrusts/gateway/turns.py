@@ -76,8 +76,8 @@ class GuardedGate(Gate):
 
     __slots__ = ("_mends", "_turns")
 
-    def __init__(self, meters: Iterable[Meter], shown: bool, turns: Turns) -> None:
-        super().__init__(meters, shown)
+    def __init__(self, meters: Iterable[Meter], shown: bool, parts: int, turns: Turns) -> None:
+        super().__init__(meters, shown, parts)
         self._turns = turns
         self._mends = -1
 
@@ -87,6 +87,13 @@ class GuardedGate(Gate):
             if self._mends != self._turns.mends:
                 self._mend()
             return super().enter(tokens, now_s)
+
+    def note(self, tokens: int, now_s: int) -> Permit:
+        """See Gate."""
+        with self._turns:
+            if self._mends != self._turns.mends:
+                self._mend()
+            return super().note(tokens, now_s)
 
     def leave(self, tokens: int, used_tokens: int | None, taken_s: int, now_s: int) -> None:
         """See Gate. A worker's own places are its own to change."""

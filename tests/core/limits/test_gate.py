@@ -149,7 +149,7 @@ def test_a_held_call_gives_its_place_to_another_meanwhile() -> None:
 def test_limits_that_change_while_a_call_runs_do_not_upset_its_correction() -> None:
     changing = meter("key", tokens_per_minute=100)
     permit = enter(Gate([changing]), 1_000, 0)
-    changing.quotas = quotas_of(LimitSet(tokens_per_minute=500))
+    changing = changing.with_quotas(quotas_of(LimitSet(tokens_per_minute=500)))
     permit.leave(80, 1)
     refused(Gate([changing]), 421, 1)
     enter(Gate([changing]), 420, 1)
@@ -159,9 +159,9 @@ def test_what_was_used_stays_when_a_limit_changes() -> None:
     changing = meter("key", requests_per_minute=5)
     for _ in range(3):
         enter(Gate([changing]), 1, 0)
-    changing.quotas = quotas_of(LimitSet(requests_per_minute=4))
+    changing = changing.with_quotas(quotas_of(LimitSet(requests_per_minute=4)))
     assert enter(Gate([changing]), 1, 0).least_requests == (0, Quota("requests", 4, 60))
-    changing.quotas = quotas_of(LimitSet(requests_per_minute=2))
+    changing = changing.with_quotas(quotas_of(LimitSet(requests_per_minute=2)))
     assert refused(Gate([changing]), 1, 0).allowed == 2
 
 

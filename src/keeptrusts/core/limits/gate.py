@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from keeptrusts.core.limits.meter import Meter, Places
-from keeptrusts.core.limits.quotas import Quota
+from keeptrusts.core.limits.quotas import Quota, divided
 from keeptrusts.core.limits.window import BUCKETS, HEAD, TOTAL, Cells, SlidingWindow
 
 
@@ -68,22 +68,24 @@ class Gate:
 
     __slots__ = ("_places", "_requests", "_tokens", "counts_tokens", "meters", "shown")
 
-    def __init__(self, meters: Iterable[Meter], shown: bool = True) -> None:
-        """``shown``: whoever is let through, or not, may see what is left."""
+    def __init__(self, meters: Iterable[Meter], shown: bool = True, parts: int = 1) -> None:
+        """``shown``: whoever is let through, or not, may see what is left. ``parts``: into how many equal ones every limit
+        is divided, of which this gate has one."""
         self.meters = tuple(meters)
         self.shown = shown
+        quotas = [(meter, divided(meter.quotas, parts)) for meter in self.meters]
         rows = [
             (window.cells, window.bucket_s, window.size, quota.allowed, window, quota, meter.scope)
-            for meter in self.meters
-            for quota in meter.quotas.windows
+            for meter, mine in quotas
+            for quota in mine.windows
             for window in (meter.window(quota.counts, quota.window_s),)
         ]
         self._requests: tuple[Row, ...] = tuple(row for row in rows if row[5].counts == "requests")
         self._tokens: tuple[Row, ...] = tuple(row for row in rows if row[5].counts == "tokens")
         self._places: tuple[tuple[Places, int, int, str], ...] = tuple(
-            (meter.places, meter.own, meter.quotas.concurrent, meter.scope)
-            for meter in self.meters
-            if meter.quotas.concurrent is not None
+            (meter.places, meter.own, mine.concurrent, meter.scope)
+            for meter, mine in quotas
+            if mine.concurrent is not None
         )
         self.counts_tokens = bool(self._tokens)
 
@@ -128,6 +130,12 @@ class Gate:
         if not self.shown:
             return Permit(self, tokens, now_s, None, None)
         return Permit(self, tokens, now_s, least_requests, least_tokens)
+
+    def note(self, tokens: int, now_s: int) -> Permit:
+        """Charges one call that somebody else let through."""
+        for _, _, _, _, window, _, _ in (*self._requests, *self._tokens):
+            window.used(now_s)
+        return self.charge(tokens, now_s)
 
     def leave(self, tokens: int, used_tokens: int | None, taken_s: int, now_s: int) -> None:
         """The call that was charged ``tokens`` at ``taken_s`` ended."""

@@ -47,34 +47,40 @@ class OwnMemory:
 
 
 class Meter:
-    """The counters of one scope (``key tok_...``, ``group marketing``). Quotas may change; what was used stays.
+    """The counters of one scope (``key tok_...``, ``group marketing``) and what it may use.
 
-    Only what has a quota is counted. ``windows`` and ``places`` are made when they are first needed, and kept.
+    Only what has a quota is counted. Windows and places are made when they are first needed, and kept by all meters that
+    were made of one another.
     """
 
-    __slots__ = ("_memory", "_places", "_windows", "quotas", "scope")
+    __slots__ = ("_counters", "_memory", "quotas", "scope")
 
     def __init__(self, scope: str, quotas: Quotas, memory: Memory) -> None:
         self.scope = scope
         self.quotas = quotas
         self._memory = memory
-        self._windows: dict[tuple[Counted, int], SlidingWindow] = {}
-        self._places: Places | None = None
+        self._counters = _Counters()
+
+    def with_quotas(self, quotas: Quotas) -> "Meter":
+        """The same counters under other quotas."""
+        other = Meter(self.scope, quotas, self._memory)
+        other._counters = self._counters
+        return other
 
     def window(self, counts: Counted, window_s: int) -> SlidingWindow:
         """The window that counts this."""
-        window = self._windows.get((counts, window_s))
+        window = self._counters.windows.get((counts, window_s))
         if window is None:
             cells = self._memory.window(self.scope, counts, window_s)
-            window = self._windows[counts, window_s] = SlidingWindow(window_s, cells=cells)
+            window = self._counters.windows[counts, window_s] = SlidingWindow(window_s, cells=cells)
         return window
 
     @property
     def places(self) -> Places:
         """How many of its calls run, for each process."""
-        if self._places is None:
-            self._places = self._memory.places(self.scope)
-        return self._places
+        if self._counters.places is None:
+            self._counters.places = self._memory.places(self.scope)
+        return self._counters.places
 
     @property
     def own(self) -> int:
@@ -84,4 +90,12 @@ class Meter:
     @property
     def running(self) -> int:
         """How many of its calls run, as far as they are counted."""
-        return 0 if self._places is None else sum(self._places)  # type: ignore[call-overload]
+        return 0 if self._counters.places is None else sum(self._counters.places)  # type: ignore[call-overload]
+
+
+class _Counters:
+    __slots__ = ("places", "windows")
+
+    def __init__(self) -> None:
+        self.windows: dict[tuple[Counted, int], SlidingWindow] = {}
+        self.places: Places | None = None

@@ -36,4 +36,7 @@ def takeover(running: Rulebook, wanted: Rulebook) -> Takeover:
         )
     waiting = tuple(name for field, name in AT_START.items() if getattr(running, field) != getattr(wanted, field))
     kept = {field: getattr(running, field) for field in AT_START}
+    if running.limits.store != wanted.limits.store:
+        waiting += ("limits.store",)
+        kept["limits"] = replace(wanted.limits, store=running.limits.store)
     return Takeover(replace(wanted, **kept), waiting)
