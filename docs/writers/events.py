@@ -31,7 +31,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "type": ("text", "`call` or `budget_alert`."),
     "timestamp": ("time", "When the call came in, UTC, to the millisecond."),
     "status": ("text", "How it ended: see below."),
-    "reason": ("text, null", "The code of the refusal ([errors.md](errors.md)), or why an answer ended early."),
+    "reason": (
+        "text, null",
+        "The code of the refusal ([errors.md](errors.md)), why an answer ended early, or why it cost nothing (`idempotent_replay`, `semantic_hit`).",
+    ),
     "gateway_key": ("text, null", "Id of the issued key (`tok_...`); null when a group's key was used."),
     "gateway_key_name": ("text, null", "The key's name."),
     "consumer_group": ("text, null", "The group that called, or that the key belongs to."),
