@@ -1,7 +1,8 @@
 """Where a call comes from, for limits by address: the connection's other end, or what trusted proxies say it was."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
+from keeptrusts.core.identity.networks import Address, Networks, caller_address, read_address
 from keeptrusts.gateway.client import Client
 
 IPV6_PREFIX = 64
@@ -10,28 +11,25 @@ IPV6_PREFIX = 64
 MAX_HEADER_BYTES = 4_096
 
 
-def client_address(client: Client, trusted_proxies: int) -> str:
-    """An address to count by. Each trusted proxy adds one entry at the right end of ``x-forwarded-for``; what stands further
-    left is the client's own word. With fewer entries than proxies the connection's other end counts."""
-    if trusted_proxies:
-        entries = client.headers.get(b"x-forwarded-for", b"")[-MAX_HEADER_BYTES:].split(b",")
-        if len(entries) >= trusted_proxies and (found := _address(entries[-trusted_proxies].decode("latin-1"))):
-            return found
-    return _address(client.peer) or "unknown"
+def client_address(client: Client, depth: int, proxies: Networks = ()) -> str:
+    """An address to count by. Each of ``depth`` trusted proxies adds one entry at the right end of ``x-forwarded-for``; what
+    stands further left is the client's own word. With fewer entries than proxies the connection's other end counts.
+
+    Without a ``depth``, ``proxies`` are believed by their own addresses.
+    """
+    said = client.headers.get(b"x-forwarded-for", b"")[-MAX_HEADER_BYTES:].decode("latin-1")
+    found = None
+    if depth:
+        entries = said.split(",")
+        found = read_address(entries[-depth]) if len(entries) >= depth else None
+    elif proxies:
+        found = caller_address(client.peer, said, proxies)
+    return _counted(found or read_address(client.peer))
 
 
-def _address(text: str) -> str | None:
-    text = text.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
+def _counted(address: Address | None) -> str:
+    if address is None:
+        return "unknown"
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
         return str(ip_network((address.packed, IPV6_PREFIX), strict=False))
     return str(address)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from keeptrusts.core.calls.request import TextRequest
+from keeptrusts.core.identity.networks import networks
 from keeptrusts.core.limits.gate import Exceeded, Gate, Permit
 from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.limits.meter import Memory, Meter, OwnMemory
@@ -94,6 +95,7 @@ class Scopes:
 
     def __init__(self, rules: LimitRules, meters: Meters) -> None:
         self._rules = rules
+        self._proxies = networks(rules.proxies)
         self._meters = meters
         self._gates: dict[tuple[Gate, str | None, str | None], Gate] = {}
         self._generation = 0
@@ -145,7 +147,7 @@ class Scopes:
         if rules.users and not has_user:
             user = f"user {added_user or self._named_user(client)!r} of {scope_id}"
         if rules.addresses:
-            address = f"address {client_address(client, rules.trusted_proxies)}"
+            address = f"address {client_address(client, rules.trusted_proxies, self._proxies)}"
         if user is None and address is None:
             return gate
         names = self._meters.names

@@ -33,7 +33,7 @@ class StoreAddress(Struct, frozen=True):
 
 class LimitRules(Struct, frozen=True):
     """``keys_of_no_group`` hold beside ``keys``. ``user_headers`` (lower case) name the user where the key binds none.
-    ``trusted_proxies``: how many proxies in front add to ``x-forwarded-for``. ``shown``: answers say what is left.
+    ``trusted_proxies``: how many proxies in front add to ``x-forwarded-for``; ``proxies``: where they are, if that is 0. ``shown``: answers say what is left.
     ``nodes``: how many hosts divide the limits when no store counts for them."""
 
     keys: Scoped = Scoped()
@@ -46,6 +46,7 @@ class LimitRules(Struct, frozen=True):
     addresses: Quotas = UNLIMITED_QUOTAS
     user_headers: tuple[bytes, ...] = (b"x-user-id",)
     trusted_proxies: int = 0
+    proxies: tuple[str, ...] = ()
     shown: bool = True
     nodes: int = 1
     store: StoreAddress | None = None

@@ -54,6 +54,7 @@ def limit_rules(file: PolicyFile) -> LimitRules:
             name.lower().encode() for name in (limits.UserWindow() if users is None else users).header_names
         ),
         trusted_proxies=0 if addresses is None else addresses.trust_proxy_depth,
+        proxies=tuple(file.gateway.trusted_proxies),
         shown=shown,
         nodes=file.limits.nodes,
         store=_store(file.limits),

@@ -92,7 +92,7 @@ class AddressWindow(RequestWindow):
         default=0,
         ge=0,
         le=10,
-        description="How many proxies in front of the gateway add to `X-Forwarded-For`. 0: the header is not read.",
+        description="How many proxies in front of the gateway add to `X-Forwarded-For`. 0: those in `gateway.trusted_proxies` are believed, if any.",
         examples=[1],
     )
 
