@@ -76,7 +76,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "policy_actions": ("list", "What policies found, as `content_flagged:hate`."),
     "attempts": (
         "list",
-        "Each try at a target: target, outcome, status, hold, cost, usage, lease, and `provider_request_id`: what the provider calls it, for its support.",
+        "Each try at a target: target, why it was `chosen`, outcome, status, hold, cost, usage, lease, and `provider_request_id`: what the provider calls it, for its support.",
     ),
     "request_id": ("text", "The client's `x-request-id`, or ours."),
     "stream": ("true or false", "A stream was asked for."),

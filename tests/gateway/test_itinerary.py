@@ -178,6 +178,24 @@ def test_every_attempt_has_its_own_reserve_and_its_own_end(build: Build) -> None
     assert [chosen for _, _, chosen in tried(house)] == ["cost-priority", "retry 1 of 1", "fallback", "retry 1 of 1"]
 
 
+def test_an_answer_that_takes_too_long_in_all_is_broken_off_though_it_never_stops_coming(build: Build) -> None:
+    bounded = msgspec.structs.replace(MAIN, total_timeout_s=10.0)
+    house = build(bounded, SPARE)
+    told = house.call()
+    wire = waiting(house)
+    wire.says(reply()[:60])
+    for _ in range(11):
+        house.loop.advance(1.0)
+        if wire.is_closing():
+            break
+        wire.says(b" ")
+    assert wire.is_closing()
+    waiting(house).says(reply())
+    assert told.status == 200
+    [first, _] = house.rows()[-1].attempts
+    assert (first.outcome, first.reason) == ("indeterminate", "the whole answer did not come in time")
+
+
 # The same again
 
 

@@ -109,7 +109,7 @@ def cost_of(served: Served) -> int:
 def test_a_rate_limit_goes_to_the_model_that_stands_in_and_the_row_and_the_explanation_say_why(
     pair: Pair, key: Key, team: str
 ) -> None:
-    answer = pair.chat(key, "[[status=429 retry_after=60 only=gpt-4o-mini]]")
+    answer = pair.chat(key, "[[status=429 retry_after=2 only=gpt-4o-mini]]")
     assert answer.status == 200, answer.body
     assert answer.headers["x-keeptrusts-model"] == "gpt-4o"
     request_id = answer.headers["x-request-id"]

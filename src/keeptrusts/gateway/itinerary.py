@@ -9,6 +9,7 @@ from keeptrusts.core.routing.ordering import Circumstances, in_order
 from keeptrusts.core.routing.plan import Hop, fitting
 from keeptrusts.core.routing.retry_budget import delay_s
 from keeptrusts.core.routing.rules import CAUSE_OF
+from keeptrusts.core.routing.target import FIXED_ORDER
 from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.target_state import TargetState
 
@@ -88,14 +89,22 @@ class Itinerary:
         return refused if refused.reason in CAUSE_OF else self._first_failure or refused
 
     def _ordered(self, lane: Lane, request: TextRequest, now: float) -> list[Hop]:
-        if not any(fitting(choice.hops, request.max_tokens) for choice in lane.choices):
-            raise Refused(
-                Reason.INVALID_REQUEST,
-                f"No model of the group {request.model!r} takes max_tokens {request.max_tokens}.",
-                {"param": "max_tokens"},
-            )
-        served = WIRES[request.door]
-        circumstances = Circumstances(
+        served, asked = WIRES[request.door], request.max_tokens
+        circumstances: Circumstances | None = None
+        hops: list[Hop] = []
+        for choice in lane.choices:
+            able = [hop for hop in fitting(choice.hops, asked) if hop.target.provider in served]
+            if len(able) > 1 and choice.strategy not in FIXED_ORDER:
+                circumstances = circumstances or self._circumstances(lane, request, now)
+                able = in_order(choice, able, circumstances)
+            hops += able
+        if not hops:
+            raise _no_hop(lane, request)
+        self._all: Sequence[Hop] = tuple(hops)
+        return hops
+
+    def _circumstances(self, lane: Lane, request: TextRequest, now: float) -> Circumstances:
+        return Circumstances(
             in_flight=lambda hop: self._state(hop).in_flight,
             latency_s=lambda hop: self._state(hop).latency_s(request.stream, now),
             tokens_per_s=lambda hop: self._state(hop).tokens_per_s(now),
@@ -104,19 +113,6 @@ class Itinerary:
             input_tokens=request.size_bytes // BYTES_PER_TOKEN,
             output_tokens=request.max_tokens or self._edition.rulebook.default_output_tokens,
         )
-        hops: list[Hop] = []
-        for choice in lane.choices:
-            able = [hop for hop in fitting(choice.hops, request.max_tokens) if hop.target.provider in served]
-            hops += in_order(choice, able, circumstances) if len(able) > 1 else able
-        if not hops:
-            providers = ", ".join(sorted({hop.target.provider for hop in lane.hops}))
-            raise Refused(
-                Reason.INVALID_REQUEST,
-                f"The model {request.model!r} is served by {providers}, which has no {request.door} here.",
-                {"param": "model"},
-            )
-        self._all: Sequence[Hop] = tuple(hops)
-        return hops
 
     def _state(self, hop: Hop) -> TargetState:
         return self._edition.targets[hop.target.id].state
@@ -156,3 +152,18 @@ class Itinerary:
         if now + wait_s - self._came_at > retry.timeout_s or not state.budget.take(state.begun):
             return None
         return wait_s
+
+
+def _no_hop(lane: Lane, request: TextRequest) -> Refused:
+    if not any(fitting(choice.hops, request.max_tokens) for choice in lane.choices):
+        return Refused(
+            Reason.INVALID_REQUEST,
+            f"No model of the group {request.model!r} takes max_tokens {request.max_tokens}.",
+            {"param": "max_tokens"},
+        )
+    providers = ", ".join(sorted({hop.target.provider for hop in lane.hops}))
+    return Refused(
+        Reason.INVALID_REQUEST,
+        f"The model {request.model!r} is served by {providers}, which has no {request.door} here.",
+        {"param": "model"},
+    )

@@ -24,7 +24,31 @@ def _strategy(value: Any) -> Any:
     return STRATEGY_WORDS.get(word, word) if word in STRATEGY_WORDS or word in get_args(StrategyName) else value
 
 
-Strategy = Annotated[StrategyName, BeforeValidator(_strategy, json_schema_input_type=str)]
+Spelling = Literal[
+    "cost-priority",
+    "ordered",
+    "single",
+    "weighted",
+    "round-robin",
+    "random",
+    "least-busy",
+    "lowest-latency",
+    "lowest-cost",
+    "highest-throughput",
+    "cost_priority",
+    "round_robin",
+    "least_busy",
+    "lowest_latency",
+    "lowest_cost",
+    "highest_throughput",
+    "priority",
+    "latency",
+    "cost",
+    "throughput",
+]
+"""What editors are told: ours first, then other ways to write the same."""
+
+Strategy = Annotated[StrategyName, BeforeValidator(_strategy, json_schema_input_type=Spelling)]
 """A strategy by any of its spellings."""
 
 Trigger = Literal[
@@ -44,7 +68,7 @@ def _trigger(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
-Triggers = list[Annotated[Trigger, BeforeValidator(_trigger, json_schema_input_type=str | int)]]
+Triggers = list[Annotated[Trigger, BeforeValidator(_trigger, json_schema_input_type=Trigger | Literal[429])]]
 
 
 class MaxPrice(Entry):
