@@ -40,7 +40,7 @@ def test_a_picture_is_asked_for_by_number_quality_and_size() -> None:
 def test_a_forms_fields_are_read_as_json_ones_are() -> None:
     asked = parse_edit(form(PICTURE, model="gpt-image-1", prompt="With a hat", n="3", stream="true"))
     assert (asked.model, asked.n, asked.stream) == ("gpt-image-1", 3, True)
-    assert asked.texts() == ["With a hat"]
+    assert list(asked.texts()) == ["With a hat"]
     assert asked.judged(b"the files") == b'["With a hat"]'
     assert asked.most_input < 10_100
 
