@@ -13,6 +13,7 @@ from tests.journeys.product import Key, Product
 from tests.providers.foreign import BASES
 from tests.providers.foreign_bill import EMBEDDING_MODELS, RATES, Billed, Rates, read_bills
 from tests.providers.foreign_keys import REGION, SECRETS
+from tests.providers.foreign_media import PRICES as MEDIA_PRICES
 
 MODEL_OF = {rates.provider: model for model, rates in RATES.items()}
 """One model for each provider that bills."""
@@ -59,6 +60,7 @@ def worldly(provider_url: str, api_url: str) -> Policy:
 
 def _targets(provider_url: str) -> list[dict[str, object]]:
     models = [*((rates.provider, model) for model, rates in RATES.items()), ("openai", EMBEDDER)]
+    models += [("openai", price["model"]) for price in MEDIA_PRICES]
     targets: list[dict[str, object]] = []
     for provider, model in models:
         target: dict[str, object] = {"id": model.replace(":", "-"), "provider": provider, "model": model}
@@ -86,6 +88,10 @@ class World(Product):
         for model, rates in {**RATES, **EMBEDDING_MODELS}.items():
             self._price(model, rates)
         self._price(SIMULATED, Rates("simulated", 1_000, 2_000, 1_000, 1_000, 1_000))
+        for media in MEDIA_PRICES:
+            free = {"input_cost_per_1k_tokens": 0, "output_cost_per_1k_tokens": 0}
+            answer = self.admin("POST", "/v1/model-pricing", {"provider": "openai", **free, **media})
+            assert answer.status == 201, answer.body
         self.policy_file = write_policy(self._policy(self.provider_url, self.api_url), self.directory / "policy.yaml")
         self.start_gateway()
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.providers import foreign_anthropic, foreign_bedrock, foreign_gemini, foreign_openai, foreign_responses
+from tests.providers import (
+    foreign_anthropic,
+    foreign_bedrock,
+    foreign_gemini,
+    foreign_media,
+    foreign_openai,
+    foreign_responses,
+)
 from tests.providers.foreign_ask import Heard, Malformed, Plan, plan
 from tests.providers.foreign_bill import bill
 from tests.providers.foreign_keys import may_call
@@ -131,6 +138,9 @@ class Server:
         headers = {name.lower(): value.strip() for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         route = _route(target.partition("?")[0])
+        if method == "POST" and target in foreign_media.ROUTES:
+            await self._media(writer, target, headers, body)
+            return True
         if route is None or method != "POST":
             _respond(writer, 404, {"error": {"message": f"{method} {target} is not found", "code": 404}})
             return True
@@ -158,6 +168,26 @@ class Server:
             return await _stream(writer, route, answer, answer_id)
         _respond(writer, 200, route.whole(answer, answer_id))
         return True
+
+    async def _media(self, writer: asyncio.StreamWriter, path: str, headers: dict[str, str], body: bytes) -> None:
+        error: Callable[[int, str], dict[str, Any]] = foreign_openai.error
+        if wrong := may_call("openai", "POST", path, headers, body):
+            _respond(writer, 401, error(401, wrong))
+            return
+        try:
+            told, billed = foreign_media.answer(path, headers, body)
+        except Malformed as malformed:
+            _respond(writer, 400, error(400, str(malformed)))
+            return
+        await self._truth.write(billed)
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {told.content_type}\r\n".encode())
+        writer.write(b"transfer-encoding: chunked\r\n\r\n")
+        step = -(-len(told.body) // told.chunks)
+        for start in range(0, len(told.body), step):
+            piece = told.body[start : start + step]
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
 
 
 def _errortype(route: Route, status: int) -> str | None:

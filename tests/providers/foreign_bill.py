@@ -38,7 +38,8 @@ EMBEDDING_MODELS = {
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """One answer that is billed, and the request as it was understood (``heard``)."""
+    """One answer that is billed, and the request as it was understood (``heard``). ``nanos``: the bill, where it is not one
+    for words."""
 
     request_id: str
     provider: str
@@ -53,6 +54,7 @@ class Billed:
     thinking: int
     heard: dict[str, Any] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
+    nanos: int | None = None
 
     @property
     def input(self) -> int:
@@ -61,6 +63,8 @@ class Billed:
     @property
     def cost_nanos(self) -> int:
         """By list price, worked out apart from the product's own arithmetic; rounded up once."""
+        if self.nanos is not None:
+            return self.nanos
         rates = {**RATES, **EMBEDDING_MODELS}[self.model]
         said = self.output - self.thinking
         picos = self.plain * rates.input + self.read * rates.read + self.write * rates.write + self.hour * rates.hour
