@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from keeptrusts.core.calls.sealed_ids import Seals
 from keeptrusts.core.identity.additions import Additions, additions_of
 from keeptrusts.core.identity.attribution import Attribution
 from keeptrusts.core.identity.gateway_key import KeyRecord
@@ -148,6 +149,12 @@ class Callers:
     def secret_for(self, purpose: bytes) -> bytes:
         """A secret of 32 bytes that all gateways of this deployment have, for one purpose alone."""
         return blake2b(purpose, digest_size=32, key=self._pepper).digest()
+
+    def seals_for(self, caller: Caller) -> Seals:
+        """The seals of the caller's team, or of the caller alone where it has none."""
+        team = caller.attribution.team
+        owner = f"team:{team}" if team is not None else f"caller:{caller.scope_id}"
+        return Seals(self.secret_for(b"ids of remembered answers"), owner)
 
     def digest(self, key: bytes) -> bytes:
         """The keyed hash under which a credential is known."""

@@ -24,7 +24,7 @@ class Door(Struct, frozen=True, eq=False):
     """A route that costs money. ``refusal`` is the body of an error, ``broken`` the event of a stream that breaks off.
 
     ``passed``: header lines of the client's that go on to a provider of the same dialect. ``takes_files``: its bodies are
-    forms, which may be as large as a file.
+    forms, which may be as large as a file. ``seals_ids``: the provider remembers its answers, under ids that we seal.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Door(Struct, frozen=True, eq=False):
     broken: Render
     passed: tuple[bytes, ...] = ()
     takes_files: bool = False
+    seals_ids: bool = False
 
 
 def _data_event(refused: Refused) -> bytes:
@@ -58,7 +59,7 @@ def _responses_event(refused: Refused) -> bytes:
 
 CHAT = Door("chat", parse_chat, error_body, _data_event)
 COMPLETIONS = Door("completions", parse_completion, error_body, _data_event)
-RESPONSES = Door("responses", parse_responses, error_body, _responses_event)
+RESPONSES = Door("responses", parse_responses, error_body, _responses_event, seals_ids=True)
 EMBEDDINGS = Door("embeddings", parse_embedding, error_body, _data_event)
 MESSAGES = Door("messages", parse_messages, anthropic_body, _anthropic_event, (b"anthropic-beta",))
 

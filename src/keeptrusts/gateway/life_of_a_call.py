@@ -72,6 +72,8 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         call.asked_model, call.stream = request.model, request.stream
         if caller.additions is not None:
             caller = call.caller = attribute(edition.callers, caller, caller.additions, client.headers, request)
+        if door.seals_ids:
+            request.sealed_by(edition.callers.seals_for(caller))
         lane = edition.lane(caller, request.model)
         gate = edition.gate(lane, caller, client)
         if node.meters.store is None:

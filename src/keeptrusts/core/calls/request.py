@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from keeptrusts.core.calls.conversation import Conversation
+from keeptrusts.core.calls.sealed_ids import Seals
 from keeptrusts.core.calls.words import reworded, words
 from keeptrusts.core.refusal import Reason, Refused
 
@@ -99,6 +100,10 @@ class TextRequest:
     def judged(self, body: bytes) -> bytes:
         """The JSON text that holds all that the model reads as words: the ``body`` that it was read from."""
         return body
+
+    def sealed_by(self, seals: Seals) -> None:
+        """Takes the seals of the caller's team, where the provider remembers answers by their ids."""
+        raise AssertionError("only answers that are remembered have sealed ids")
 
     def has_media(self) -> bool:
         """Whether the prompt carries something whose tokens its bytes don't bound: an image, audio, a file, a part of a

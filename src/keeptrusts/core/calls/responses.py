@@ -9,6 +9,7 @@ from keeptrusts.core.calls.chat import refuse_server_tools
 from keeptrusts.core.calls.request import (
     NOTHING,
     TextRequest,
+    encode,
     limit_reader,
     missing,
     read_envelope,
@@ -16,11 +17,13 @@ from keeptrusts.core.calls.request import (
     read_stream,
     refuse_look_alikes,
 )
+from keeptrusts.core.calls.sealed_ids import Seals
 from keeptrusts.core.refusal import Reason, Refused
 
 _TEXT_ITEMS = frozenset({None, "message", "function_call", "function_call_output", "reasoning"})
 _TEXT_PARTS = frozenset({"input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
-_REMEMBERED = ("previous_response_id", "conversation", "prompt")
+PREVIOUS = "previous_response_id"
+_REMEMBERED = (PREVIOUS, "conversation", "prompt")
 """Fields that stand for input which only the provider knows."""
 
 MEANT_FIELDS = frozenset(
@@ -39,6 +42,15 @@ class ResponsesRequest(TextRequest):
     read_fields: ClassVar[frozenset[str]] = frozenset({"input", "instructions", "tools"})
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user", "metadata"})
     passing_fields: ClassVar[frozenset[str]] = frozenset({"conversation", "background"})
+
+    seals: Seals | None = None
+
+    def sealed_by(self, seals: Seals) -> None:
+        """Takes the seals of the caller's team. Raises Refused when the call goes on from an answer that is not the team's."""
+        self.seals = seals
+        given = self.value(PREVIOUS) if PREVIOUS in self.fields else None
+        if isinstance(given, str):
+            self.fields[PREVIOUS] = Raw(encode(seals.opened(given, PREVIOUS)))
 
     def has_media(self) -> bool:
         """See TextRequest."""

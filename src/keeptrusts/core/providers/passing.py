@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from keeptrusts.core.calls.sealed_ids import Seals
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.dialects.sse import MAX_EVENT_BYTES, event_payload, whole_events
 from keeptrusts.core.providers.wire import SAMPLE_BYTES, CountTokens
@@ -86,3 +87,19 @@ class PassingStream:
     def end(self) -> bytes:
         """See wire.Stream."""
         return self._last
+
+
+class SealedStream(PassingStream):
+    """The same, with sealed ids in its events."""
+
+    def __init__(self, read_news: ReadNews, read_texts: ReadTexts, seals: Seals) -> None:
+        super().__init__(read_news, read_texts)
+        self._seals = seals
+
+    def feed(self, data: bytes) -> bytes:
+        """See wire.Stream."""
+        return self._seals.in_answer(super().feed(data))
+
+    def end(self) -> bytes:
+        """See wire.Stream."""
+        return self._seals.in_answer(super().end())

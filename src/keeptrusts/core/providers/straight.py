@@ -9,11 +9,13 @@ from msgspec import Raw, Struct
 
 from keeptrusts.core.calls.chat import body_for
 from keeptrusts.core.calls.request import TextRequest, encode, strings
+from keeptrusts.core.calls.responses import ResponsesRequest
+from keeptrusts.core.calls.sealed_ids import Seals
 from keeptrusts.core.calls.usage import MOST_TOKENS, Usage
 from keeptrusts.core.dialects.anthropic_usage import Figures, read_figures, usage_of
 from keeptrusts.core.dialects.openai_responses_usage import LAST_EVENTS, NOTHING, buckets, with_tools
 from keeptrusts.core.providers.openai import StreamReader, read_reply, spoken_texts
-from keeptrusts.core.providers.passing import News, PassingStream
+from keeptrusts.core.providers.passing import News, PassingStream, SealedStream
 from keeptrusts.core.providers.wire import KEY_STATUSES, Bill, NoAnswer, Stream, Whole
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -158,8 +160,9 @@ class Responses(Straight):
 
     def whole(self, request: TextRequest, content: bytes, now_s: int) -> Whole:
         """See Wire."""
-        del request, now_s
-        return Whole(_bill(content, _response_usage), content)
+        del now_s
+        seals = _seals(request)
+        return Whole(_bill(content, _response_usage), content if seals is None else seals.in_answer(content))
 
     def spoken(self, content: bytes) -> list[str]:
         """See Wire."""
@@ -170,8 +173,15 @@ class Responses(Straight):
 
     def stream(self, request: TextRequest, now_s: int) -> Stream:
         """See Wire."""
-        del request, now_s
-        return PassingStream(_response_news, _response_texts)
+        del now_s
+        seals = _seals(request)
+        if seals is None:
+            return PassingStream(_response_news, _response_texts)
+        return SealedStream(_response_news, _response_texts, seals)
+
+
+def _seals(request: TextRequest) -> Seals | None:
+    return request.seals if isinstance(request, ResponsesRequest) else None
 
 
 def _response_news(payload: bytes) -> News | None:
