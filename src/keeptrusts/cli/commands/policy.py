@@ -17,6 +17,7 @@ from keeptrusts.cli.printable import printable
 
 if TYPE_CHECKING:
     from keeptrusts.core.rulebook.from_yaml import Compiled
+    from keeptrusts.core.rulebook.policy_cases import Case
     from keeptrusts.core.rulebook.rulebook import Rulebook
 
 POLICY_FILE = Path("policy-config.yaml")
@@ -125,6 +126,47 @@ def route(
     else:
         print("\n".join(route_lines(rulebook, asked, found)))
     raise typer.Exit(0 if found.choices else 1)
+
+
+@app.command("test")
+def try_cases(
+    cases: Annotated[list[Path], typer.Option(help="A file of golden cases, in YAML or JSON. Again: further ones.")],
+    file: Annotated[
+        list[Path] | None, typer.Option(help="The policy file. Again: further files, laid over it in turn.")
+    ] = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
+) -> None:
+    """Holds golden cases against the policies of a file, by the code that judges in the gateway. Calls nobody.
+
+    Exits with 0 when every case is as expected, 1 when one is not, 2 when a file cannot be read or has errors.
+    """
+    from keeptrusts.cli.policy_cases import result_lines, results_json, run_cases, unasked
+    from keeptrusts.core.refusal import Refused
+    from keeptrusts.core.rulebook.policy_cases import read_cases
+    from keeptrusts.gateway.policy_files import PolicyUnreadable, read_policy_file
+
+    rulebook = compiled_files(file or [POLICY_FILE]).rulebook
+    if rulebook is None:
+        raise Failure(f"{(file or [POLICY_FILE])[0]} has errors: run `kt policy lint`", CANNOT_ASK)
+    found: list[Case] = []
+    for path in cases:
+        try:
+            read = read_cases(read_policy_file(path))
+        except PolicyUnreadable as trouble:
+            raise Failure(str(trouble), CANNOT_ASK) from None
+        if read.problems:
+            raise Failure("\n".join(problem_line(str(path), problem) for problem in read.problems), CANNOT_ASK)
+        found += read.cases
+    try:
+        results = run_cases(rulebook, found, os.environ)
+    except Refused as refused:
+        raise Failure(f"a case is no call: {refused.message}", CANNOT_ASK) from None
+    skipped = unasked(rulebook)
+    if form == "json":
+        print(json_text(results_json(results, skipped), 2))
+    else:
+        print("\n".join(result_lines(results, skipped)))
+    raise typer.Exit(1 if any(result.wrong for result in results) else 0)
 
 
 @app.command()

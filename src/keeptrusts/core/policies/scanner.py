@@ -9,6 +9,11 @@ import re
 
 from keeptrusts.core.policies.rule_set import CONTEXT_BYTES, Checks, RuleSet, View
 
+STRIDE_BYTES = 32
+"""Streams come in pieces of a few bytes: so many are judged at once, since each time costs a search. A text that nobody changes
+is not held back for it, so there it may be more."""
+WATCHING_STRIDE_BYTES = 256
+
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 
 
@@ -45,12 +50,16 @@ class Scanner:
             return ""
         if text:
             self._buffer += text.encode(errors="surrogatepass")
+        changes = self._set.changes_text
         limit = len(self._buffer)
         if not last:
-            limit = self._boundary(limit - self._set.longest_bytes)
-        out = self._judged_to(limit) if limit > self._scanned or last else ""
+            limit -= self._set.longest_bytes
+            if limit - self._scanned < (STRIDE_BYTES if changes else WATCHING_STRIDE_BYTES):
+                return "" if changes else text
+            limit = self._boundary(limit)
+        out = self._judged_to(limit)
         self._forget()
-        return out if self._set.changes_text else text
+        return out if changes else text
 
     def _boundary(self, at: int) -> int:
         while at > 0 and self._buffer[at] & 0xC0 == 0x80:

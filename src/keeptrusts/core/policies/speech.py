@@ -1,6 +1,6 @@
 """What a model says in an answer, in each door's dialect: the pieces of a stream's events, and the words of a whole answer."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -34,37 +34,46 @@ class Heard(Struct):
 
 Listen = Callable[[dict[str, Any]], Heard]
 
-SPOKEN = ("content", "refusal", "reasoning_content", "reasoning", "text")
+SPOKEN = frozenset({"content", "refusal", "reasoning_content", "reasoning", "text"})
 
 
 def _chat(event: dict[str, Any]) -> Heard:
     heard = Heard([], [], [])
     for choice in _dicts(event.get("choices")):
         index = choice.get("index", 0)
-        for within in (choice, choice.get("delta")):
-            if isinstance(within, dict):
-                heard.said += _spoken(index, within)
-        choice.pop("logprobs", None)
+        if choice.get("text"):
+            heard.said.append(Said((index, "text"), choice, "text"))
+        delta = choice.get("delta")
+        if delta:
+            _listen_to(index, delta, heard.said)
+        if "logprobs" in choice:
+            del choice["logprobs"]
         if choice.get("finish_reason") is not None:
             heard.ended.append((index,))
     return heard
 
 
-def _spoken(index: Hashable, within: dict[str, Any]) -> Iterator[Said]:
-    for key in SPOKEN:
-        text = within.get(key)
-        if isinstance(text, str):
-            yield Said((index, key), within, key)
-        for part in _dicts(text):
-            if isinstance(part.get("text"), str):
-                yield Said((index, key), part, "text")
-    calls = [
-        (call.get("index", 0), call.get("function") or call.get("custom")) for call in _dicts(within.get("tool_calls"))
-    ]
-    for number, call in [*calls, (-1, within.get("function_call"))]:
-        for key in ("arguments", "input"):
-            if isinstance(call, dict) and isinstance(call.get(key), str):
-                yield Said((index, "tool", number), call, key)
+def _listen_to(index: Hashable, delta: dict[str, Any], said: list[Said]) -> None:
+    for key, value in delta.items():
+        if not value:
+            continue
+        if key in SPOKEN:
+            if isinstance(value, str):
+                said.append(Said((index, key), delta, key))
+            else:
+                said += [
+                    Said((index, key), part, "text") for part in _dicts(value) if isinstance(part.get("text"), str)
+                ]
+        elif key == "tool_calls":
+            for call in _dicts(value):
+                _listen_to_call((index, "tool", call.get("index", 0)), call.get("function") or call.get("custom"), said)
+        elif key == "function_call":
+            _listen_to_call((index, "tool", -1), value, said)
+
+
+def _listen_to_call(channel: Channel, call: Any, said: list[Said]) -> None:
+    if isinstance(call, dict):
+        said += [Said(channel, call, key) for key in ("arguments", "input") if isinstance(call.get(key), str)]
 
 
 def _messages(event: dict[str, Any]) -> Heard:

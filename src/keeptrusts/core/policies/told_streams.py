@@ -36,7 +36,9 @@ def retold(door: str, stream: bytes, texts: list[str]) -> bytes:
         for said in heard.said:
             if said.channel not in waiting:
                 waiting[said.channel] = next(left)
-            said.within[said.key], waiting[said.channel] = waiting[said.channel], ""
+            if said.text:
+                # Some dialects open a text with an event of its own, in which nobody looks for words.
+                said.within[said.key], waiting[said.channel] = waiting[said.channel], ""
         for within, key in heard.recap:
             within[key] = finished(reworded(within[key], others))
         names = [line[6:].strip() for line in came.splitlines() if line.startswith(b"event:")]
