@@ -206,6 +206,7 @@ def test_a_key_whose_budget_is_used_up_is_told_that_and_that_it_goes_on_by_itsel
     tell(house, record(status="suspended", suspended_reason="budget_exhausted"))
     told = house.call(x_consumer_group=secret(1))
     assert (told.status, told.error["type"], told.error["code"]) == (402, "budget_exceeded", "budget_exhausted")
+    assert told.error["details"] == {"team": "marketing", "suspended_reason": "budget_exhausted"}
     assert told.headers["x-should-retry"] == "false"
     assert (house.rows()[0].status, house.rows()[0].reason) == ("blocked", "budget_exhausted")
 

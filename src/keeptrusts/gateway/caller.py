@@ -25,11 +25,6 @@ _STATUS_REFUSALS = {
     "revoked": Refused(Reason.KEY_REVOKED, "This key was revoked: ask your platform team for a new one."),
     "suspended": Refused(Reason.KEY_SUSPENDED, "This key is suspended: ask your platform team to resume it."),
 }
-_EXHAUSTED = Refused(
-    Reason.BUDGET_EXHAUSTED,
-    "This key is suspended: its budget is used up. It goes on by itself when there is money again.",
-    {"suspended_reason": "budget_exhausted"},
-)
 _ROTATED = Refused(Reason.KEY_EXPIRED, "This key was rotated, and its old secret has ended: use the new one.")
 _EXPIRED = Refused(Reason.KEY_EXPIRED, "This key has expired: ask your platform team for a new one.")
 
@@ -236,19 +231,20 @@ class Callers:
             meters += self.scopes.of_group(group)
         meters += self.scopes.of_others(attribution.team, attribution.user)
         own = None if record.allowed_models is None else frozenset(record.allowed_models)
+        display = record.consumer_group or team_name(attribution.team, self._groups.values())
         refusal = _STATUS_REFUSALS.get(record.status)
         standing = self._standings.setdefault(record.key_id, Standing())
         standing.revoked = refusal if record.status == "revoked" else None
         if record.status == "suspended" and record.suspended_reason == "budget_exhausted":
             # A call that holds its money already may go on: it was there before the budget was used up.
-            refusal, standing.refusal = _EXHAUSTED, None
+            refusal, standing.refusal = _exhausted(display), None
         else:
             standing.refusal = refusal
         return Caller(
             key_id=record.key_id,
             group=record.consumer_group,
             attribution=attribution,
-            display=record.consumer_group or team_name(attribution.team, self._groups.values()),
+            display=display,
             allowed_models=self._lists(own) + (() if group is None else self._lists(group.allowed_models)),
             meters=meters,
             refusal=refusal,
@@ -276,6 +272,14 @@ def team_name(team_id: str | None, groups: Iterable[ConsumerGroup] = ()) -> str:
         return "unassigned"
     names = [group.name for group in groups if (group.wallet_team_id or group.name) == team_id]
     return names[0] if len(names) == 1 else team_id.removeprefix("team_")
+
+
+def _exhausted(display: str) -> Refused:
+    return Refused(
+        Reason.BUDGET_EXHAUSTED,
+        f"Budget exceeded for {display}: this key is suspended, and goes on by itself when there is money again.",
+        {"team": display, "suspended_reason": "budget_exhausted"},
+    )
 
 
 def _of_the_group(group: ConsumerGroup) -> Attribution:
