@@ -8,10 +8,12 @@ import pytest
 
 from keeptrusts.control.call_story import explain
 from keeptrusts.control.event_rows import call_row
+from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt
 from keeptrusts.core.metering.rendering import Names
-from keeptrusts.core.pricing.price import Price, Rates, Tier
+from keeptrusts.core.pricing.pieces import Pieces
+from keeptrusts.core.pricing.price import Price, Rates, ServiceTier, Tier, cost_nanos
 from tests.ledger_node import event
 
 PRICE = Price(
@@ -68,6 +70,24 @@ def test_a_call_that_fell_back_is_told_step_by_step_and_adds_up() -> None:
         {"bucket": "request", "usd": Decimal("0.000000005")},
     ]
     assert found["attempts"][1]["agrees"] is True
+
+
+def test_what_is_used_beside_words_shows() -> None:
+    price = msgspec.structs.replace(
+        PRICE, service_tiers=(ServiceTier("flex", 50),), pieces=Pieces(web_search=10_000_000), tiers=()
+    )
+    usage = Usage(input=10, output=2, other=Other(audio_input=4, web_searches=2, service_tier="flex"))
+    call = msgspec.structs.replace(settled(), usage=usage, cost_nanos=cost_nanos(price, usage))
+    [attempt] = explained(call, prices={"prc_1": price})["attempts"]
+    assert attempt["agrees"] is True
+    assert [line["bucket"] for line in attempt["arithmetic"]] == [
+        "input",
+        "output",
+        "audio_input",
+        "service tier flex",
+        "what is billed by the piece",
+        "request",
+    ]
 
 
 def test_a_price_tier_shows_in_the_arithmetic() -> None:

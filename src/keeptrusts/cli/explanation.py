@@ -29,8 +29,10 @@ def _arithmetic(attempt: Mapping[str, Any]) -> Iterator[str]:
     for line in attempt["arithmetic"]:
         if "tokens" in line:
             yield f"  {line['tokens']} {line['bucket']} tokens at {_money(line['usd_per_1k_tokens'])} per 1,000"
+        elif "percent" in line:
+            yield f"  {line['percent']} % of that for the {line['bucket']}"
         else:
-            yield f"  {_money(line['usd'])} for the request"
+            yield f"  {_money(line['usd'])} for {'the request' if line['bucket'] == 'request' else line['bucket']}"
     yield f"  = {_money(attempt['computed'])}" + (
         "" if attempt["agrees"] else f", and {_money(attempt['cost'])} was booked"
     )

@@ -5,12 +5,14 @@ from typing import Any
 
 import msgspec
 
+from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.attempt_row import AttemptRow, decode_attempts
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.metering.rendering import Names, told
 from keeptrusts.core.money import usd, usd_per_1k_tokens, usd_text
-from keeptrusts.core.pricing.price import Price, Rates, cost_nanos
+from keeptrusts.core.pricing.pieces import pieces_nanos
+from keeptrusts.core.pricing.price import Price, Rates, cost_nanos, tier_percent
 
 Wallets = Mapping[str, Sequence[str]]
 """By lease: the wallet periods that it debits, as people read them."""
@@ -95,12 +97,19 @@ def _attempt(attempt: AttemptRow, prices: Mapping[str, Price], wallets: Wallets)
 
 
 def _arithmetic(usage: Usage, price: Price) -> list[dict[str, Any]]:
-    """A line for each bucket that has tokens, and one for the fee."""
+    """A line for each bucket that has tokens, then the share of a service tier, what is billed by the piece, and the fee."""
+    rates = price.rates_for(usage.prompt_tokens)
+    buckets = _buckets(usage, rates) + ([] if usage.other is None else _other_buckets(usage.other, rates))
     lines: list[dict[str, Any]] = [
         {"bucket": name, "tokens": tokens, "usd_per_1k_tokens": usd_per_1k_tokens(rate)}
-        for name, tokens, rate in _buckets(usage, price.rates_for(usage.prompt_tokens))
+        for name, tokens, rate in buckets
         if tokens
     ]
+    if usage.other is not None:
+        if (percent := tier_percent(price, usage.other.service_tier)) is not None:
+            lines.append({"bucket": f"service tier {usage.other.service_tier}", "percent": percent})
+        if pieces := pieces_nanos(price.pieces, usage.other):
+            lines.append({"bucket": "what is billed by the piece", "usd": usd(pieces)})
     return [*lines, {"bucket": "request", "usd": usd(price.request_nanos)}] if price.request_nanos else lines
 
 
@@ -114,4 +123,15 @@ def _buckets(usage: Usage, rates: Rates) -> list[tuple[str, int, int]]:
         ("cache_write_1h", usage.cache_write_1h, write if rates.cache_write_1h is None else rates.cache_write_1h),
         ("output", usage.output - usage.reasoning, rates.output),
         ("reasoning", usage.reasoning, reasoning),
+    ]
+
+
+def _other_buckets(other: Other, rates: Rates) -> list[tuple[str, int, int]]:
+    heard = rates.input if rates.audio_input is None else rates.audio_input
+    return [
+        ("audio_input", other.audio_input, heard),
+        ("audio_read", other.audio_read, heard if rates.audio_read is None else rates.audio_read),
+        ("image_input", other.image_input, rates.input if rates.image_input is None else rates.image_input),
+        ("audio_output", other.audio_output, rates.output if rates.audio_output is None else rates.audio_output),
+        ("image_output", other.image_output, rates.output if rates.image_output is None else rates.image_output),
     ]

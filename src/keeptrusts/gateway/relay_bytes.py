@@ -53,6 +53,7 @@ async def relay_bytes(
             attempt.settle_unsaid(bill, request, 0, node.treasury)
         else:
             attempt.settle(bill, bill.usage, bill.source, node.treasury)
+        attempt.took(node.loop.time())
     if cut:
         call.status, call.reason = "interrupted", Reason.KEY_REVOKED.value
     node.journal.append(encode_record(call.event(node.loop.time())))
