@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from keeptrusts.core.limits.gate import Gate, Permit
 from keeptrusts.core.limits.limit_set import LimitSet
+from keeptrusts.core.limits.meter import Meter, OwnMemory
 from keeptrusts.core.limits.quotas import Quota, Quotas, quotas_of
 from keeptrusts.core.limits.rules import LimitRules, Scoped
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import ConsumerGroup
+from keeptrusts.gateway.limiting import limit_lines
 from tests.gateway.hand_loop import HandLoop
 from tests.gateway.house import (
     BILL,
@@ -201,3 +204,19 @@ def test_an_answer_over_the_bound_is_paid_for_and_not_passed_on(loop: HandLoop, 
     assert len(json.dumps(row.reason)) < 100
     house.settled()
     house.stop()
+
+
+def test_anthropics_names_are_told_at_its_door() -> None:
+    gate = Gate([Meter("everybody", quotas_of(LimitSet(requests_per_minute=7, tokens_per_day=900)), OwnMemory())])
+    permit = gate.enter(100, 0)
+    assert isinstance(permit, Permit)
+    lines = limit_lines(permit, "messages", 1_760_000_000 * 10**9).decode().split("\r\n")
+    assert lines == [
+        "anthropic-ratelimit-requests-limit: 7",
+        "anthropic-ratelimit-requests-remaining: 6",
+        "anthropic-ratelimit-requests-reset: 2025-10-09T08:54:21Z",
+        "anthropic-ratelimit-tokens-limit: 900",
+        "anthropic-ratelimit-tokens-remaining: 800",
+        "anthropic-ratelimit-tokens-reset: 2025-10-10T08:58:20Z",
+        "",
+    ]

@@ -79,6 +79,10 @@ def announce(rulebook: Rulebook) -> None:
         log.info("Cost tracking: disabled")
     if rulebook.thresholds:
         log.info("Budget alerts: %s", ", ".join(f"{t.percent}%→{t.action}" for t in rulebook.thresholds))
+    if rulebook.limits.store is not None:
+        log.info("Limits: counted for all hosts in a store.")
+    elif rulebook.limits.nodes > 1:
+        log.info("Limits: this host has one part of %d of each, and never less than 1.", rulebook.limits.nodes)
     for target in rulebook.targets:
         if target.provider == "simulated":
             log.info("Target %s is simulated: no provider is called, and the answers mean nothing.", target.id)

@@ -98,7 +98,7 @@ class StoreLink:
                     if not said:
                         said = True
                         log.warning(AWAY, _why(error))
-                    await self._client.connection_pool.disconnect(inuse_connections=True)
+                    await self._hang_up()
                     await asyncio.sleep(LOOK_AGAIN_S)
                     continue
                 if said:
@@ -173,8 +173,12 @@ class StoreLink:
         self.failures += 1
         log.warning(AWAY, _why(error))
         self._drop_all()
-        # An answer that is still on its way must never be taken for that to another question.
-        await self._client.connection_pool.disconnect(inuse_connections=True)
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """An answer that is still on its way must never be taken for that to another question."""
+        with suppress(RedisError, OSError):
+            await self._client.connection_pool.disconnect(inuse_connections=True)
 
     def _drop_all(self) -> None:
         dropped, self._queue = self._queue, []
