@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,12 @@ from keeptrusts.core.limits.gate import Exceeded, Gate, Permit
 from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.limits.meter import Meter
 from keeptrusts.core.limits.quotas import Quotas, quotas_of
-from keeptrusts.core.limits.window import TOTAL
+from keeptrusts.core.limits.window import BUCKETS, TOTAL
 from keeptrusts.gateway.counts import FINE_CELLS, SharedMemory, new_counts, own_names
 from keeptrusts.gateway.name_table import WAYS, NameTable
 from keeptrusts.gateway.turns import CHANGING, WAIT_S
+from tests.architecture.sources import ROOT
+from tests.gateway.hammering import ALLOWED, gate_of
 
 ALL = quotas_of(LimitSet(requests_per_minute=10, tokens_per_day=1_000, concurrent_requests=4))
 
@@ -99,6 +102,43 @@ def test_who_holds_the_turn_for_ever_stops_nobody(fd: int) -> None:
         stopped.kill()
     fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert WAIT_S < 1
+
+
+KILLS = 12
+
+
+def test_whoever_is_killed_whenever_no_limit_is_passed_and_no_count_is_torn(fd: int) -> None:
+    """Workers that do nothing else, killed in whatever they are at; many die in the middle of a charge."""
+    seen, told = os.pipe()
+    command = [sys.executable, "-m", "tests.gateway.hammering", str(fd)]
+    with ExitStack() as kept:
+
+        def begin(number: int) -> subprocess.Popen[bytes]:
+            worker = subprocess.Popen([*command, str(number), str(told)], pass_fds=(fd, told), cwd=ROOT)
+            kept.callback(worker.wait)
+            kept.callback(worker.kill)
+            return worker
+
+        workers = [begin(number) for number in range(3)]
+        let_through = kills = 0
+        while let_through < ALLOWED - KILLS:
+            let_through += len(os.read(seen, 65_536))
+            if kills < KILLS and let_through > kills * ALLOWED // KILLS:
+                victim = kills % 3
+                workers[victim].kill()
+                workers[victim].wait()
+                workers[victim] = begin(victim)
+                kills += 1
+    os.close(told)
+    while more := os.read(seen, 65_536):
+        let_through += len(more)
+    os.close(seen)
+    assert kills == KILLS
+    assert let_through <= ALLOWED
+    gate = gate_of(fd, 0)
+    gate.enter(1, int(time.monotonic()))
+    for cells, _, size, *_ in (*gate._requests, *gate._tokens):
+        assert cells[TOTAL] == sum(cells[BUCKETS + place] for place in range(size))
 
 
 NOW_S = int(time.monotonic())

@@ -19,6 +19,7 @@ from keeptrusts.core.limits.meter import Meter, OwnMemory
 from keeptrusts.core.limits.quotas import Quota, Quotas
 from keeptrusts.core.limits.rules import StoreAddress
 from keeptrusts.core.refusal import Refused
+from keeptrusts.gateway.counts import SharedMemory, new_counts
 from keeptrusts.gateway.limit_scripts import ENTER, LEAVE, script
 from keeptrusts.gateway.limit_store import LimitStore, Plan
 from keeptrusts.gateway.scopes import Meters
@@ -149,8 +150,8 @@ LIMITS = Quotas((Quota("requests", 12, 60), Quota("tokens", 10_000, 60)), concur
 class Host:
     """One host that counts in the store."""
 
-    def __init__(self, valkey: Valkey, nodes: int = 1) -> None:
-        self.meters = Meters()
+    def __init__(self, valkey: Valkey, nodes: int = 1, shared: SharedMemory | None = None) -> None:
+        self.meters = Meters(shared)
         self.link = StoreLink(valkey.address, {})
         self.store = LimitStore(lambda: nodes, self.link, self.meters)
         self.store.start()
@@ -211,6 +212,28 @@ def test_hosts_share_one_limit_exactly(valkey: Valkey) -> None:
         assert valkey.raw.zcard(f"{PREFIX}places:key k") == 0
         for host in hosts:
             await host.stop()
+
+    play(story)
+
+
+def test_the_workers_of_a_host_are_one_host(valkey: Valkey) -> None:
+    async def story() -> None:
+        valkey.raw.flushall()
+        fd = new_counts()
+        workers = [Host(valkey, shared=SharedMemory(fd, number)) for number in range(2)]
+        workers.append(Host(valkey))
+        await until(lambda: not any(worker.link.away for worker in workers))
+        assert valkey.raw.zcard(f"{PREFIX}nodes") == 2
+        for worker in workers:
+            worker.link.nodes = 2  # what each hears within ten seconds
+        valkey.kill()
+        assert [await worker.served(10) for worker in workers] == [6, 0, 6], (
+            "half a limit, whichever worker it comes to"
+        )
+        valkey.start()
+        for worker in workers:
+            await worker.stop()
+        os.close(fd)
 
     play(story)
 

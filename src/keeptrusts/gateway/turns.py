@@ -17,7 +17,7 @@ CHANGING, MENDS, GENERATION, WINDOWS_USED, PLACES_USED, KEY = 0, 1, 2, 3, 4, 8
 """Words of the shared memory's head: whether somebody has a turn; how often somebody died in one; how often a made-up name's
 record has changed its owner; how much of the room for windows and for places is used; two words of a secret for hashes."""
 
-WAIT_S = 0.05
+WAIT_S = 0.25
 IGNORED_S = 1.0
 """A turn that is not had within WAIT_S (its holder was stopped in these few microseconds) is taken anyhow, and so are those
 of the next second: rather a count that is off by a few than a gateway that stands still."""
