@@ -95,6 +95,9 @@ ONE, OTHER = f"Bearer {secret(1)}", f"Bearer {secret(2)}"
         ([("x-api-key", secret(1)), ("x-api-key", secret(2))], "invalid_key"),
         ([("x-consumer-group", KEY), ("x-consumer-group", "kt_cg_else")], "invalid_key"),
         ([("authorization", "Basic abc")], "invalid_key"),
+        ([("x-consumer-group", ""), ("authorization", ONE)], "tok_1"),
+        ([("authorization", "Basic abc"), ("x-api-key", secret(1))], "tok_1"),
+        ([("authorization", ""), ("x-api-key", "")], "invalid_key"),
         ([], "missing_key"),
     ],
 )

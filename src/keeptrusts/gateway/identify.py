@@ -36,12 +36,12 @@ def identify(callers: Callers, client: Client) -> tuple[Caller, Refused | None]:
     api_key = headers.get(b"x-api-key")
     if bearer is not None:
         bearer = bearer[7:].strip() if bearer[:7].lower() == b"bearer " else b""
-        if key is None:
+        if not key:
             key = bearer
         elif bearer != key:
             _refuse_second(callers, bearer)
     if api_key is not None:
-        if key is None:
+        if not key:
             key = api_key
         elif api_key != key:
             _refuse_second(callers, api_key)
