@@ -16,6 +16,7 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     REFERENCE / "errors.md": errors.page,
     REFERENCE / "events.md": events.page,
     REFERENCE / "policy-file.md": policy_file.page,
+    REFERENCE / "policy-file.schema.json": policy_file.schema_text,
     ROOT / "examples" / "grafana" / "keeptrusts.json": dashboard.page,
 }
 

@@ -1,5 +1,6 @@
 """`policy-file.md`: every key of a policy file, from the types that check one."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,14 +8,14 @@ from keeptrusts.core.policies.registry import KINDS
 from keeptrusts.core.rulebook.later import LATER_KEYS, LATER_VALUES
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.policy_file.entry import spellings
-from keeptrusts.core.rulebook.schema import policy_file_schema
+from keeptrusts.core.rulebook.schema import editor_schema, policy_file_schema
 from keeptrusts.core.rulebook.shape import entries_under
 from writers.json_schema import Schema, described, kind_of, shown_default
 from writers.markdown import anchor, code, joined, opening, prose, table
 
 INTRODUCTION = """\
 A gateway takes its rules from one YAML file. `kt policy lint --file FILE` names every mistake in one, with line, column and what would be
-right; an unknown key is a mistake. `kt policy schema` prints the JSON Schema for editors.
+right; an unknown key is a mistake. `kt policy schema` prints the JSON Schema for editors, which is [policy-file.schema.json](policy-file.schema.json).
 [`examples/every-setting.yaml`](../../examples/every-setting.yaml) uses every key; the tests load it.
 
 Amounts are USD with at most nine decimals, prices USD per 1,000 tokens. A key in brackets is another spelling of the same thing."""
@@ -23,6 +24,11 @@ LATER = """\
 Other versions of the format know these words. This one refuses them by name rather than pass over them."""
 
 TOP = "The file"
+
+
+def schema_text() -> str:
+    """The JSON Schema as editors take it."""
+    return json.dumps(editor_schema(), indent=2) + "\n"
 
 
 def page() -> str:

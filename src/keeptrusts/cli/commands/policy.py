@@ -229,9 +229,9 @@ def _told(answer: dict[str, Any]) -> None:
 @app.command()
 def schema() -> None:
     """Prints the JSON Schema of policy files, for editors that complete and check YAML."""
-    from keeptrusts.core.rulebook.schema import policy_file_schema
+    from keeptrusts.core.rulebook.schema import editor_schema
 
-    print(json.dumps(policy_file_schema(), indent=2))
+    print(json.dumps(editor_schema(), indent=2))
 
 
 def compiled_files(files: Sequence[Path]) -> "Compiled":

@@ -22,7 +22,12 @@ def _from_number(value: Any) -> Any:
     return {"threshold_percent": value} if is_number else value
 
 
-BudgetAlerts = list[Annotated[BudgetAlert, BeforeValidator(_from_number, json_schema_input_type=int | BudgetAlert)]]
+BudgetAlerts = list[
+    Annotated[
+        BudgetAlert,
+        BeforeValidator(_from_number, json_schema_input_type=Annotated[int, Field(ge=1, le=100)] | BudgetAlert),
+    ]
+]
 """A plain number means: notify at that percentage."""
 
 ALERT_KEYS = AliasChoices("budget_alerts", "alert_thresholds")

@@ -141,7 +141,8 @@ Fraction = Annotated[float, BeforeValidator(_float, json_schema_input_type=float
 Weight = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(ge=0, le=1_000_000)]
 Likeness = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(gt=0, le=1)]
 """How alike two texts are: 1 is the same."""
-UsdNanos = Annotated[int, BeforeValidator(_nanos, json_schema_input_type=float | str)]
+NotNegative = Annotated[float, Field(ge=0)]
+UsdNanos = Annotated[int, BeforeValidator(_nanos, json_schema_input_type=NotNegative | str)]
 """Written in USD, held in nano-USD."""
-PicosPerToken = Annotated[int, BeforeValidator(_picos, json_schema_input_type=float | str)]
+PicosPerToken = Annotated[int, BeforeValidator(_picos, json_schema_input_type=NotNegative | str)]
 """Written in USD per 1,000 tokens, held in pico-USD per token."""
