@@ -215,7 +215,11 @@ TARGETS = {
     ),
     "a path that is none": (
         "      provider: openai\n      health_check: {path: models}\n",
-        "string_pattern_mismatch", "providers.targets[0].health_check.path", 6, 28,
+        "bad_text", "providers.targets[0].health_check.path", 6, 28,
+    ),
+    "checks without a pause": (
+        "      provider: openai\n      health_check: {interval_seconds: 0.01}\n",
+        "out_of_range", "providers.targets[0].health_check.interval_seconds", 6, 40,
     ),
     "later provider": ("      provider: vertex\n", "not_supported", "providers.targets[0].provider", 5, 17),
     "provider and model in one": (

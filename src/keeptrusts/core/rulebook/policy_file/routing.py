@@ -6,7 +6,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from keeptrusts.core.routing.target import Strategy as StrategyName
 from keeptrusts.core.rulebook.policy_file.entry import Entry
-from keeptrusts.core.rulebook.policy_file.values import Count, Fraction, Name, PicosPerToken, Seconds
+from keeptrusts.core.rulebook.policy_file.values import Count, Fraction, Name, PicosPerToken, Seconds, UrlPath
 
 STRATEGY_WORDS = {
     "priority": "ordered",
@@ -81,13 +81,13 @@ class MaxPrice(Entry):
 class HealthCheck(Entry):
     """A question to the target that costs no tokens: the provider's list of models, or GET ``path`` below the base URL."""
 
-    interval_seconds: Seconds = Field(default=30.0, examples=[30])
+    interval_seconds: Seconds = Field(default=30.0, ge=0.1, examples=[30])
     timeout_seconds: Seconds = Field(
         default=5.0, validation_alias=AliasChoices("timeout_seconds", "timeout"), examples=[5]
     )
     unhealthy_threshold: Count = Field(default=3, description="Failures in a row.", examples=[3])
     healthy_threshold: Count = Field(default=2, description="Successes in a row.", examples=[2])
-    path: str | None = Field(default=None, pattern=r"^/[!-~]*$", max_length=1024, examples=["/models"])
+    path: UrlPath | None = Field(default=None, examples=["/models"])
 
 
 class Retry(Entry):

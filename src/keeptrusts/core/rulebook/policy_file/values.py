@@ -122,6 +122,12 @@ def _header_name(name: str) -> str:
     return name
 
 
+def _url_path(path: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", path):
+        raise wrong("bad_text", "a path begins with `/` and has no blanks in it", "for example /models")
+    return path
+
+
 def _models(models: list[str]) -> list[str]:
     if not models:
         raise wrong("empty", "an empty list would refuse every model", "name the models, or leave the key out")
@@ -135,6 +141,7 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(_web_address)]
 StoreUrl = Annotated[str, Field(max_length=2048), AfterValidator(_store_address)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
+UrlPath = Annotated[str, Field(max_length=1024), AfterValidator(_url_path)]
 Models = Annotated[list[Name], AfterValidator(_models)]
 Seconds = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(gt=0, le=86_400)]
 Fraction = Annotated[float, BeforeValidator(_float, json_schema_input_type=float), Field(ge=0, le=1)]
