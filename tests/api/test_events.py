@@ -397,3 +397,12 @@ async def test_the_period_that_paid_stands_on_the_row(admin: Caller, control: Co
         "evt_1": "monthly:2026-04-01",
         "evt_2": None,
     }
+
+
+async def test_a_cost_center_is_told_of_the_calls_that_have_one(admin: Caller, calls: Calls) -> None:
+    await calls.add("evt_1", attribution=Attribution("t", cost_center="4711"))
+    await calls.add("evt_2", attribution=Attribution("t"))
+    whole = (await admin.get("/v1/events")).json["events"]
+    assert {row["id"]: row["cost_center"] for row in whole} == {"evt_1": "4711", "evt_2": None}
+    answer = await admin.get("/v1/events", format="csv", fields="id,cost_center", order="asc")
+    assert answer.text.splitlines() == ["id,cost_center", "evt_1,4711", "evt_2,"]
