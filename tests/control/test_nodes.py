@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from keeptrusts.control import balances, nodes, prices, tokens, wallets
@@ -169,3 +170,32 @@ async def test_a_team_is_called_by_the_one_group_that_names_it(control: Control)
         "team_other": "other",
     }
     assert (await balances.balance(control, "engineering", None)).wallet.scope_id == "team_engineering"
+
+
+async def test_a_known_node_introduces_itself_anew_when_its_rules_change(control: Control) -> None:
+    """Its groups, its caps and its terms are the new ones, and what was leased under the old caps comes back."""
+    await nodes.register(control, REGISTRATION)
+    seen = control.bell.last_seq
+    changed = msgspec.structs.replace(
+        REGISTRATION,
+        wallet_enforcement=False,
+        groups=(RegisteredGroup("sales", "team_sales", LimitSet()),),
+        spend_controls=(RegisteredControl("search", "monthly", 5_000, None, "block"),),
+        config_version=7,
+    )
+    await nodes.introduce(control, changed)
+    assert (await nodes.terms_of(control, "node_1")).enforced is False
+    assert (await nodes.registration_of(control, "node_1")).config_version == 7
+    async with control.store.read() as books:
+        wallet = await books.wallets.find("team", "search")
+        assert wallet is not None
+        [(node_id, cap)] = await books.wallets.caps(wallet.wallet_id)
+        assert (node_id, cap.hard_nanos) == ("node_1", 5_000)
+        assert {row.group.name for row in await books.groups.every()} == {"engineering", "sales"}
+    news = await nodes.heartbeat(control, "node_1", beat(seen))
+    assert [(change.name, change.recall) for change in news.wallets] == [("team:search", True)]
+
+
+async def test_a_node_that_nobody_knows_cannot_introduce_itself(control: Control) -> None:
+    with pytest.raises(Denial, match="not registered"):
+        await nodes.introduce(control, REGISTRATION)
