@@ -235,10 +235,13 @@ class PolicyBook:
     def __init__(self, rulebook: Rulebook, environment: Mapping[str, str], services: Services) -> None:
         made: dict[tuple[str, ...] | None, Policing | None] = {}
 
+        def compile_chosen(chosen: tuple[Policy, ...]) -> Policing:
+            return Policing(chosen, environment, services)
+
         def policing(names: tuple[str, ...] | None) -> Policing | None:
             if names not in made:
                 chosen = tuple(p for p in rulebook.policies if names is None or p.name in names)
-                made[names] = Policing(chosen, environment, services) if chosen else None
+                made[names] = services.compiled(chosen, compile_chosen) if chosen else None
             return made[names]
 
         self._everyone = policing(None)

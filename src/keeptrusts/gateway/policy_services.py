@@ -1,7 +1,8 @@
 """Services of the user's own that judge calls and answers: asked over HTTP, once for each policy and phase of a call."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -9,6 +10,9 @@ from msgspec import Struct
 from keeptrusts.core.policies.external import ANSWER_BYTES_MAX, Answer, Question, Settings, read_answer, write_question
 from keeptrusts.gateway.exchange import Exchange, UpstreamFailed
 from keeptrusts.gateway.upstream import Origin
+
+Made = TypeVar("Made")
+Compiled = TypeVar("Compiled")
 
 
 class ServiceFailed(Exception):
@@ -60,10 +64,15 @@ class Service(Struct, frozen=True, eq=False):
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
+MOST_REMEMBERED = 64
+
+
 class Services:
-    """The connections to all services. They outlive an edition, and end with the gateway."""
+    """The connections to all services. They outlive an edition, and end with the gateway; and so do compiled policies, which
+    take a while to make."""
 
     def __init__(self) -> None:
+        self._compiled: list[tuple[Any, Any]] = []
         self._origins: dict[tuple[str, float], Origin] = {}
 
     def service(self, settings: Settings, environment: Mapping[str, str]) -> Service:
@@ -78,6 +87,15 @@ class Services:
         if secret is not None and not secret.isprintable():
             secret = ""
         return Service(settings, origin, parts.path or "/", secret)
+
+    def compiled(self, policies: Made, make: Callable[[Made], Compiled]) -> Compiled:
+        """What was made of equal policies before, or is made of these now."""
+        for known, made in self._compiled:
+            if known == policies:
+                return cast(Compiled, made)
+        made = make(policies)
+        self._compiled = [*self._compiled[-MOST_REMEMBERED:], (policies, made)]
+        return made
 
     def close(self) -> None:
         """Lets go of the connections."""

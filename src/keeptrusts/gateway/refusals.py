@@ -59,6 +59,7 @@ FINAL = frozenset(
         Reason.COST_DENIED,
         Reason.UNPRICED_MODEL,
         Reason.POLICY_VIOLATION,
+        Reason.POLICY_UNAVAILABLE,
         Reason.RESPONSE_TOO_LARGE,
     }
 )

@@ -89,6 +89,11 @@ def test_what_only_looks_like_it_is_spared(entity, text):
     assert (told, scanner.met) == (f"It is {text}, they said.", set())
 
 
+def test_an_address_takes_no_words_of_scripts_without_blanks():
+    _, (told, _) = judged("email", "我的邮箱是bob@example.com，谢谢")
+    assert told == "我的邮箱是[EMAIL]，谢谢"
+
+
 def test_without_settings_it_looks_for_what_is_plainly_personal():
     labels = [rule.label for rule in rules({}, "p")]
     assert labels == ["email", "phone", "credit_card", "iban", "us_ssn"]

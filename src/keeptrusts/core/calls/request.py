@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from keeptrusts.core.calls.conversation import Conversation
 from keeptrusts.core.calls.sealed_ids import Seals
-from keeptrusts.core.calls.words import reworded, words
+from keeptrusts.core.calls.words import mentions, reworded, words
 from keeptrusts.core.refusal import Reason, Refused
 
 _decode_envelope = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -86,7 +86,7 @@ class TextRequest:
         fields with such words are written anew, from what was read of them."""
         for field in sorted(self.fields.keys() & self.read_fields):
             value = self.value(field)
-            if others.keys().isdisjoint(words(value)):
+            if not (yield from mentions(value, others)):
                 continue
             changed = Raw(encode((yield from reworded(value, others))))
             self.size_bytes += len(bytes(changed)) - len(bytes(self.fields[field]))

@@ -1,6 +1,6 @@
 """Which strings of a request or an answer are words, which only name things or carry data; and the same with other words."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Container, Generator, Iterator, Mapping
 from typing import Any
 
 NOT_WORDS = frozenset(
@@ -34,23 +34,27 @@ TURN_NODES = 5_000
 """So much is gone through at once."""
 
 
+Places = Iterator[tuple[Any, Any, bool]]
+"""What stands in a list or mapping: its place there, itself, and whether callers choose the names within it."""
+
+
 def words(value: Any, free: bool = False) -> Iterator[str]:
     """Every string in a JSON value that is read as words, in order. ``free``: its fields' names mean nothing to us."""
-    rest: list[tuple[Any, bool]] = [(value, free)]
+    if isinstance(value, str):
+        yield value
+        return
+    rest = [_places(value, free)]
     while rest:
-        value, free = rest.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            rest += [(item, free) for item in reversed(value)]
-        elif isinstance(value, dict):
-            rest += [
-                (inner, free or _is_free(name, value))
-                for name, inner in reversed(value.items())
-                if free or name not in NOT_WORDS or _is_text_source(name, value)
-            ]
-        elif free and type(value) is int and abs(value) >= LONG_NUMBER:
-            yield str(value)
+        for _, inner, is_free in rest[-1]:
+            if isinstance(inner, str):
+                yield inner
+            elif isinstance(inner, list | dict):
+                rest.append(_places(inner, is_free))
+                break
+            elif is_free and type(inner) is int and abs(inner) >= LONG_NUMBER:
+                yield str(inner)
+        else:
+            rest.pop()
 
 
 def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Generator[None, None, Any]:
@@ -62,24 +66,40 @@ def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Gener
     seen = 0
     while rest:
         inside, free = rest.pop()
-        seen += len(inside)
-        if seen > TURN_NODES:
-            seen = 0
-            yield
-        places: list[tuple[Any, Any]] = [*(enumerate(inside) if isinstance(inside, list) else inside.items())]
-        for name, inner in places:
-            is_free = free
-            if isinstance(inside, dict):
-                if not (free or name not in NOT_WORDS or _is_text_source(name, inside)):
-                    continue
-                is_free = free or _is_free(name, inside)
+        for place, inner, is_free in _places(inside, free):
+            seen += 1
+            if seen % TURN_NODES == 0:
+                yield
             if isinstance(inner, str):
-                inside[name] = others.get(inner, inner)
+                inside[place] = others.get(inner, inner)
             elif isinstance(inner, list | dict):
                 rest.append((inner, is_free))
             elif is_free and type(inner) is int and abs(inner) >= LONG_NUMBER:
-                inside[name] = others.get(str(inner), inner)
+                inside[place] = others.get(str(inner), inner)
     return value
+
+
+def mentions(value: Any, some: Container[str]) -> Generator[None, None, bool]:
+    """Whether one of the value's words is among ``some``, in steps."""
+    for seen, text in enumerate(words(value)):
+        if text in some:
+            return True
+        if seen % TURN_NODES == TURN_NODES - 1:
+            yield
+    return False
+
+
+def _places(inside: Any, free: bool) -> Places:
+    """One after the other: callers may write millions of them."""
+    if isinstance(inside, list):
+        return ((at, item, free) for at, item in enumerate(inside))
+    if not isinstance(inside, dict):
+        return iter(())
+    return (
+        (name, inner, free or _is_free(name, inside))
+        for name, inner in inside.items()
+        if free or name not in NOT_WORDS or _is_text_source(name, inside)
+    )
 
 
 def _is_free(name: str, within: Mapping[str, Any]) -> bool:

@@ -57,7 +57,12 @@ NUMBER = rb"[0-9][0-9 ().\\/-]{4,}[0-9]"
 """Loose: any number of six digits or more, however it is grouped."""
 
 IBAN = r"\b[A-Z]{2}[0-9]{2}(?:[ -]?[0-9A-Z]{4}){2,7}(?:[ -]?[0-9A-Z]{1,3})?\b"
-EMAIL = r"[\pL\pN_](?:[\pL\pN._%+'-]{0,63})@(?:[\pL\pN](?:[\pL\pN-]{0,61}[\pL\pN])?\.){1,4}\pL{2,24}"
+_LETTER = r"0-9A-Za-z\x{C0}-\x{24F}\x{370}-\x{52F}"
+"""Of alphabets that put blanks between words: in others nobody could say where an address begins."""
+EMAIL = (
+    rf"[{_LETTER}_][{_LETTER}._%+'-]{{0,63}}@(?:[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?\.){{1,4}}"
+    r"[A-Za-z\x{C0}-\x{24F}\x{370}-\x{52F}]{2,24}"
+)
 PHONE = r"(?:\+|\b00|\(|\b)[0-9](?:[ ().\/-]{0,3}[0-9]){6,14}\b"
 IPV4 = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
 IPV6 = r"\b[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){1,6}:[0-9A-Fa-f]{1,4}\b"

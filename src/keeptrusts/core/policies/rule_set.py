@@ -7,7 +7,7 @@ import re2
 from msgspec import Struct
 
 from keeptrusts.core.policies.kind import Rule
-from keeptrusts.core.policies.normalise import Folded
+from keeptrusts.core.policies.normalise import Folded, normalised
 from keeptrusts.core.policies.pattern_set import MEMORY_BYTES_MAX, compile_set
 
 Effect = Literal["note", "redact", "block"]
@@ -33,8 +33,15 @@ class View:
         self._folded: Folded | None = None
 
     @property
-    def folded(self) -> Folded:
+    def as_read(self) -> bytes:
         """The text as a reader takes it."""
+        if self.written.isascii():
+            return self.written.lower()
+        return normalised(self.written.decode(errors="surrogatepass")).encode(errors="replace")
+
+    @property
+    def folded(self) -> Folded:
+        """The same, and where it was written: far dearer, and needed only where something is found."""
         if self._folded is None:
             self._folded = Folded(self.written)
         return self._folded
@@ -83,7 +90,7 @@ class RuleSet:
         """The rules whose pattern occurs in the text."""
         met: list[int] = []
         for folded, positions, search in self._sets:
-            found = search(view.folded.data if folded else view.written)
+            found = search(view.as_read if folded else view.written)
             if found:
                 met += [positions[i] for i in found]
         return met
