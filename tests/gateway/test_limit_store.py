@@ -238,6 +238,28 @@ def test_the_workers_of_a_host_are_one_host(valkey: Valkey) -> None:
     play(story)
 
 
+def test_a_held_call_has_no_place_meanwhile_and_one_that_lasts_keeps_its_own(valkey: Valkey) -> None:
+    async def story() -> None:
+        [host] = await hosts_at(valkey, 1)
+        places = f"{PREFIX}places:key k"
+        permit = await host.call()
+        assert isinstance(permit, Permit)
+        permit.step_aside()
+        await until(lambda: valkey.raw.zcard(places) == 0)
+        permit.step_back()
+        await until(lambda: valkey.raw.zcard(places) == 1)
+        members: Any = valkey.raw.zrange(places, 0, -1)
+        [member] = members
+        valkey.raw.zadd(places, {member: 1})  # as if its lease were nearly over
+        host.store._tick()
+        await until(lambda: (valkey.raw.zscore(places, member) or 0) > 1)
+        permit.leave(5, int(asyncio.get_running_loop().time()))
+        await until(lambda: valkey.raw.zcard(places) == 0)
+        await host.stop()
+
+    play(story)
+
+
 def test_places_of_a_host_that_is_gone_come_back_with_their_lease(valkey: Valkey) -> None:
     async def story() -> None:
         [gone, other] = await hosts_at(valkey, 2)

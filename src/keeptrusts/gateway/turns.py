@@ -5,9 +5,9 @@ Who dies in the middle of a change leaves a mark. Whoever has the next turn coun
 count than when it was used last mends its windows first.
 """
 
-import fcntl
 import time
 from collections.abc import Iterable
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 
 from keeptrusts.core.limits.gate import Exceeded, Gate, Permit
 from keeptrusts.core.limits.meter import Meter
@@ -23,38 +23,35 @@ IGNORED_S = 1.0
 of the next second: rather a count that is off by a few than a gateway that stands still."""
 
 LOOK_AGAIN_S = 0.00005
+AT_ONCE = LOCK_EX | LOCK_NB
 
 
 class Turns:
     """A worker's way to be the only one at the shared memory. Not to be taken within a turn."""
 
-    __slots__ = ("_fd", "_head", "_ignored_until", "_locked")
+    __slots__ = ("_fd", "_ignored_until", "_locked", "head")
 
     def __init__(self, fd: int, head: memoryview) -> None:
         self._fd = fd
-        self._head = head
+        self.head = head
         self._ignored_until = 0.0
         self._locked = False
 
     def __enter__(self) -> None:
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lockf(self._fd, AT_ONCE)
             self._locked = True
         except OSError:
             self._locked = self._wait()
-        if self._head[CHANGING]:
-            self._head[MENDS] += 1
-        self._head[CHANGING] = 1
+        head = self.head
+        if head[CHANGING]:
+            head[MENDS] += 1
+        head[CHANGING] = 1
 
     def __exit__(self, *_: object) -> None:
-        self._head[CHANGING] = 0
+        self.head[CHANGING] = 0
         if self._locked:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN)
-
-    @property
-    def mends(self) -> int:
-        """How often somebody died in a turn."""
-        return self._head[MENDS]
+            lockf(self._fd, LOCK_UN)
 
     def _wait(self) -> bool:
         until = time.monotonic() + WAIT_S
@@ -63,7 +60,7 @@ class Turns:
         while time.monotonic() < until:
             time.sleep(LOOK_AGAIN_S)
             try:
-                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lockf(self._fd, AT_ONCE)
             except OSError:
                 continue
             return True
@@ -84,14 +81,14 @@ class GuardedGate(Gate):
     def enter(self, tokens: int, now_s: int) -> Permit | Exceeded:
         """See Gate."""
         with self._turns:
-            if self._mends != self._turns.mends:
+            if self._mends != self._turns.head[MENDS]:
                 self._mend()
-            return super().enter(tokens, now_s)
+            return Gate.enter(self, tokens, now_s)
 
     def note(self, tokens: int, now_s: int) -> Permit:
         """See Gate."""
         with self._turns:
-            if self._mends != self._turns.mends:
+            if self._mends != self._turns.head[MENDS]:
                 self._mend()
             return super().note(tokens, now_s)
 
@@ -106,4 +103,4 @@ class GuardedGate(Gate):
     def _mend(self) -> None:
         for row in (*self._requests, *self._tokens):
             row[4].mend()
-        self._mends = self._turns.mends
+        self._mends = self._turns.head[MENDS]
