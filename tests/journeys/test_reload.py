@@ -175,3 +175,16 @@ def test_operators_can_ask_for_a_reload_and_see_what_is_in_force(product: Produc
     put(product, policy)
     assert ask("POST", f"{url}/reload", {}, operator).json["changed"] is False
     assert ask("GET", url, None, operator).json["last_error"] is None
+
+
+def test_a_file_is_compared_with_what_a_gateway_goes_by(product: Product):
+    policy = policy_of(product)
+    policy["gateway"] = {"hold_wait_s": 33}
+    put(product, policy)
+    reload_and_wait(product, IN_FORCE)
+    with_gateway = ("--gateway", product.gateway_url)
+    assert product.kt("policy", "diff", str(product.policy_file), *with_gateway) == "no difference\n"
+    policy["gateway"] = {"hold_wait_s": 44}
+    other = write_policy(policy, product.directory / "other.yaml")
+    code, said = product.kt_ends("policy", "diff", str(other), *with_gateway)
+    assert (code, said) == (1, "~ hold_wait_s 33 s -> 44 s\n")

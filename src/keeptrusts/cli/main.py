@@ -29,7 +29,7 @@ COMMANDS: dict[str, Command] = {
     "gateway": Command("run a gateway alone", ("run",)),
     "policy": Command(
         "check, show and compare policy files",
-        ("lint", "route", "show", "diff", "push", "pull", "versions", "rollback", "schema"),
+        ("lint", "test", "route", "show", "diff", "push", "pull", "versions", "rollback", "schema"),
     ),
     "spend": Command("what teams spent, and what is left"),
     "events": Command("calls as they were recorded", ("tail", "list", "explain")),

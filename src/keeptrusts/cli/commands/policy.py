@@ -77,17 +77,27 @@ def show(
 
 @app.command()
 def diff(
-    old: Annotated[Path, typer.Argument(help="The file as it was.")],
-    new: Annotated[Path, typer.Argument(help="The file as it is to be.")],
+    old: Annotated[Path, typer.Argument(help="The file as it was; with --gateway the only one.")],
+    new: Annotated[Path | None, typer.Argument(help="The file as it is to be.")] = None,
+    gateway: Annotated[
+        str | None, typer.Option(help="Compare with what this running gateway goes by, as http://localhost:41002.")
+    ] = None,
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
 ) -> None:
     """Says what another policy file means for calls: which things come and go, and which settings change. No key is shown.
 
     Exits with 0 when both mean the same, 1 when they differ, 2 when one cannot be read or has errors.
     """
+    from keeptrusts.cli.running_config import changes_from_running
     from keeptrusts.core.rulebook.compare import changes
 
-    found = changes(_sound_rulebook(old), _sound_rulebook(new))
+    if (new is None) == (gateway is None):
+        raise Failure("name two files, or one and the --gateway to compare it with")
+    if new is not None:
+        found = changes(_sound_rulebook(old), _sound_rulebook(new))
+    else:
+        assert gateway is not None
+        found = changes_from_running(gateway, _sound_rulebook(old))
     if form == "json":
         print(json.dumps({"changes": [change_json(change) for change in found]}, indent=2))
     else:
