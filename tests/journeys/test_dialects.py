@@ -9,9 +9,9 @@ import openai
 import pytest
 
 from tests.journeys.books import nanos
-from tests.journeys.sdk_doors import ASK, Question, Said, openai_sdk
+from tests.journeys.sdk_doors import ASK, Question, Said, anthropic_sdk, openai_sdk
 from tests.journeys.world import EMBEDDER, FALLING_BACK, GROUP, MODEL_OF, SIMULATED, Till, tells_no_secret
-from tests.providers.foreign_bill import Billed
+from tests.providers.foreign_bill import KEYED_MODELS, Billed
 
 pytestmark = pytest.mark.xdist_group("journeys-dialects")
 
@@ -238,3 +238,22 @@ def test_what_a_provider_can_not_do_is_refused_by_name_and_costs_nothing(
         ASK[door](till, MODEL_OF[provider], Question(PROMPT, extra=fields))
     [(event, billed)] = till.balanced()
     assert (nanos(event["cost_usd"]), billed) == (0, None)
+
+
+def test_bedrock_may_be_called_with_an_api_key(till: Till) -> None:
+    for door in TALKING_DOORS:
+        assert ASK[door](till, next(iter(KEYED_MODELS)), Question(PROMPT)).text == words(25)
+    till.balanced()
+
+
+def test_anthropics_sdk_knows_a_requests_id(till: Till) -> None:
+    sdk = anthropic_sdk(till)
+    ours = {"x-request-id": till.next_id()}
+    hello: list[anthropic.types.MessageParam] = [{"role": "user", "content": "Hello"}]
+    said = sdk.messages.create(model=MODEL_OF["anthropic"], max_tokens=9, messages=hello, extra_headers=ours)
+    assert said._request_id == ours["x-request-id"]
+    ours = {"x-request-id": till.next_id()}
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        sdk.messages.create(model="unheard-of", max_tokens=9, messages=hello, extra_headers=ours)
+    assert caught.value.request_id == ours["x-request-id"]
+    till.balanced()

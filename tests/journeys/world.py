@@ -11,7 +11,7 @@ from tests.journeys.policy_files import Policy, enforcing, write_policy
 from tests.journeys.processes import ROOT, until
 from tests.journeys.product import Key, Product
 from tests.providers.foreign import BASES
-from tests.providers.foreign_bill import EMBEDDING_MODELS, RATES, Billed, Rates, read_bills
+from tests.providers.foreign_bill import EMBEDDING_MODELS, KEYED_MODELS, RATES, Billed, Rates, read_bills
 from tests.providers.foreign_keys import REGION, SECRETS
 from tests.providers.foreign_media import PRICES as MEDIA_PRICES
 
@@ -61,13 +61,16 @@ def worldly(provider_url: str, api_url: str) -> Policy:
 def _targets(provider_url: str) -> list[dict[str, object]]:
     models = [*((rates.provider, model) for model, rates in RATES.items()), ("openai", EMBEDDER)]
     models += [("openai", price["model"]) for price in MEDIA_PRICES]
+    models += [(rates.provider, model) for model, rates in KEYED_MODELS.items()]
     targets: list[dict[str, object]] = []
     for provider, model in models:
         target: dict[str, object] = {"id": model.replace(":", "-"), "provider": provider, "model": model}
         target["base_url"] = provider_url + BASES[provider]
         if provider == "bedrock":
             target["region"] = REGION
-        else:
+        if model in KEYED_MODELS:
+            target["secret_key_ref"] = {"env": "BEDROCK_API_KEY"}
+        elif provider != "bedrock":
             target["secret_key_ref"] = {"env": _KEY_OF[provider]}
         targets.append(target)
     return [*targets, {"id": "simulated", "provider": "simulated", "model": SIMULATED}]
@@ -85,7 +88,7 @@ class World(Product):
     def start(self) -> None:
         self.start_provider()
         self.start_api()
-        for model, rates in {**RATES, **EMBEDDING_MODELS}.items():
+        for model, rates in {**RATES, **EMBEDDING_MODELS, **KEYED_MODELS}.items():
             self._price(model, rates)
         self._price(SIMULATED, Rates("simulated", 1_000, 2_000, 1_000, 1_000, 1_000))
         for media in MEDIA_PRICES:

@@ -35,6 +35,11 @@ EMBEDDING_MODELS = {
     "text-embedding-3-small": Rates("openai", 20_000, 0, 20_000, 20_000, 20_000),
 }
 
+KEYED_MODELS = {
+    "amazon.nova-lite-v1:0": Rates("bedrock", 60_000, 240_000, 15_000, 60_000, 60_000),
+}
+"""Models that are called with an API key, where others of their provider's are called with a signature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Billed:
@@ -65,7 +70,7 @@ class Billed:
         """By list price, worked out apart from the product's own arithmetic; rounded up once."""
         if self.nanos is not None:
             return self.nanos
-        rates = {**RATES, **EMBEDDING_MODELS}[self.model]
+        rates = {**RATES, **EMBEDDING_MODELS, **KEYED_MODELS}[self.model]
         said = self.output - self.thinking
         picos = self.plain * rates.input + self.read * rates.read + self.write * rates.write + self.hour * rates.hour
         picos += said * rates.output

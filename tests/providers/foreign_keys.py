@@ -17,6 +17,8 @@ SECRETS = {
     "GEMINI_API_KEY": "AIzaSyGemini0123456789secretsecret00000",
     "AWS_ACCESS_KEY_ID": "AKIAFOREIGN012345678",
     "AWS_SECRET_ACCESS_KEY": "aws/secret+0123456789abcdefghijklmnopqrs",
+    "AWS_SESSION_TOKEN": "FwoGZXIvYXdzEForeignSessionToken/0123456789==",
+    "BEDROCK_API_KEY": "ABSKQmVkcm9ja0FQSUtleS1mb3JlaWdu0123456789",
 }
 """By the environment variable of the gateway that holds it."""
 
@@ -54,6 +56,8 @@ _KEYS = {
 
 
 def _aws(method: str, target: str, headers: Mapping[str, str], body: bytes) -> str | None:
+    if headers.get("authorization") == f"Bearer {SECRETS['BEDROCK_API_KEY']}":
+        return None
     match = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
     if match is None:
         return "The request signature is not well-formed"
@@ -61,8 +65,10 @@ def _aws(method: str, target: str, headers: Mapping[str, str], body: bytes) -> s
     stamp = headers.get("x-amz-date", "")
     if key_id != SECRETS["AWS_ACCESS_KEY_ID"] or region != REGION or stamp[:8] != day:
         return "Credential should be scoped to a valid region and key"
-    if not {"host", "x-amz-date"} <= set(signed.split(";")):
-        return "'Host' and 'X-Amz-Date' must be signed"
+    if not {"host", "x-amz-date", "x-amz-security-token"} <= set(signed.split(";")):
+        return "'Host', 'X-Amz-Date' and 'X-Amz-Security-Token' must be signed"
+    if headers.get("x-amz-security-token") != SECRETS["AWS_SESSION_TOKEN"]:
+        return "The security token included in the request is invalid"
     path, _, query = target.partition("?")
     lines = [f"{name}:{' '.join(headers.get(name, '').split())}" for name in signed.split(";")]
     digest = hashlib.sha256(body).hexdigest()

@@ -23,6 +23,10 @@ MAX_REQUEST_ID_BYTES = 128
 STALLED_S = 120.0
 """A client that takes nothing of its stream for so long is gone: its call must be settled."""
 
+ID_FORM = b"x-request-id: %b\r\n"
+ANTHROPICS_ID_FORM = b"x-request-id: %b\r\nrequest-id: %b\r\n"
+"""The header lines of a request's id: Anthropic's SDKs look for another name."""
+
 _PRINTABLE = re.compile(rb"[!-~]+")
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
@@ -31,7 +35,7 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phr
 class Client:
     """One call's client. After ``whole``, ``end`` or ``refuse`` the call is answered. ``request_id`` is its own, or ours."""
 
-    __slots__ = ("_cycle", "_peer", "_receive", "_send", "headers", "refusal", "request_id")
+    __slots__ = ("_cycle", "_peer", "_receive", "_send", "headers", "id_form", "id_lines", "refusal", "request_id")
 
     _default_lines: ClassVar[tuple[object, bytes]] = (None, b"")
     """uvicorn's own headers, which it makes anew once a second, and the lines that they make."""
@@ -41,6 +45,8 @@ class Client:
     ) -> None:
         self.headers = headers
         self.request_id = ""
+        self.id_form = ID_FORM
+        self.id_lines = b""
         self.refusal: Callable[[Refused], bytes] = error_body
         self._cycle = cycle
         self._receive = receive
@@ -69,6 +75,7 @@ class Client:
         if given is not None and len(given) <= MAX_REQUEST_ID_BYTES and _PRINTABLE.fullmatch(given):
             own_id = given.decode()
         self.request_id = own_id
+        self.id_lines = self.id_form.replace(b"%b", own_id.encode())
         return own_id
 
     @property
@@ -116,7 +123,7 @@ class Client:
         if self._cycle is not None:
             self._write_whole((status, lines, body))
             return
-        lines += b"x-request-id: %b\r\ncontent-length: %d\r\n" % (self.request_id.encode(), len(body))
+        lines += b"%bcontent-length: %d\r\n" % (self.id_lines, len(body))
         await self._send({"type": "http.response.start", "status": status, "headers": _split(lines)})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -135,8 +142,8 @@ class Client:
         if self._gone(cycle):
             return
         cycle.transport.write(
-            b"%b%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
-            % (_STATUS_LINES[status], self._our_lines(cycle), lines, self.request_id.encode(), len(body), body)
+            b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
+            % (_STATUS_LINES[status], self._our_lines(cycle), lines, self.id_lines, len(body), body)
         )
         self._over(cycle)
 
@@ -147,7 +154,7 @@ class Client:
     async def begin(self, lines: bytes) -> None:
         """Begins a chunked answer."""
         cycle = self._cycle
-        lines += b"x-request-id: %b\r\n" % self.request_id.encode()
+        lines += self.id_lines
         if cycle is None:
             await self._send({"type": "http.response.start", "status": 200, "headers": _split(lines)})
         elif not self._gone(cycle):

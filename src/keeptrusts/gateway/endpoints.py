@@ -13,8 +13,8 @@ from keeptrusts.gateway.admin import ADMIN_ENDPOINTS, Admin
 from keeptrusts.gateway.attributing import attribute
 from keeptrusts.gateway.azure_doors import PREFIX as AZURE
 from keeptrusts.gateway.azure_doors import deployment_door, plain_path, take_key
-from keeptrusts.gateway.client import Client
-from keeptrusts.gateway.doors import DOORS, anthropic_body
+from keeptrusts.gateway.client import ANTHROPICS_ID_FORM, Client
+from keeptrusts.gateway.doors import DOORS, MESSAGES, anthropic_body
 from keeptrusts.gateway.identify import identify
 from keeptrusts.gateway.life_of_a_call import serve
 from keeptrusts.gateway.limiting import admit
@@ -47,7 +47,8 @@ async def list_models(node: Node, client: Client) -> None:
 
 async def count_tokens(node: Node, client: Client) -> None:
     """``POST /v1/messages/count_tokens``: about how many tokens the prompt has, by our own count: no provider is asked."""
-    client.refusal = anthropic_body
+    client.refusal, client.id_form = anthropic_body, ANTHROPICS_ID_FORM
+    client.name_request(client.request_id)
     try:
         edition = node.edition()
         caller, refusal = identify(edition.callers, client)
@@ -82,7 +83,16 @@ async def readyz(node: Node, client: Client) -> None:
     await client.whole(status, JSON_LINE, text)
 
 
-CALLS_A_PROVIDER: Mapping[str, Handler] = {path: partial(serve, door=door) for path, door in DOORS.items()}
+async def serve_messages(node: Node, client: Client) -> None:
+    """``POST /v1/messages``, whose clients know a request's id by another name too."""
+    client.id_form = ANTHROPICS_ID_FORM
+    await serve(node, client, MESSAGES)
+
+
+CALLS_A_PROVIDER: Mapping[str, Handler] = {
+    **{path: partial(serve, door=door) for path, door in DOORS.items()},
+    "/v1/messages": serve_messages,
+}
 """What can cost money: each goes the whole way of ``life_of_a_call.py``."""
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {

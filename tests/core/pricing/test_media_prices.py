@@ -136,6 +136,13 @@ def test_an_answer_says_how_many_pictures_there_are_and_what_they_used() -> None
     assert bill.usage == Usage(other=Other(images=1, image_kind="high/1024x1792"))
 
 
+def test_a_stream_that_does_not_say_what_it_used_comes_to_its_end_all_the_same() -> None:
+    stream = IMAGES.stream(generation(stream=True), 0)
+    event = b'data: {"type":"image_generation.completed","b64_json":"AA"}\n\n'
+    assert stream.feed(event) == b""
+    assert (stream.done, stream.usage) == (True, None)
+
+
 def test_a_stream_of_pictures_ends_with_the_last_of_them() -> None:
     event = b'data: {"type":"image_generation.completed","usage":{"input_tokens":5,"output_tokens":10}}\n\n'
     stream = IMAGES.stream(generation(n=2, stream=True), 0)

@@ -120,6 +120,7 @@ LONG = Price("v", "p", "m", mtok("3", "15"), (Tier(200_000, mtok("6", "22.5")),)
         (FLEX, "chat", {"prompt_tokens": 1000, "completion_tokens": 500}, {"service_tier": "flex"}, "0.003"),
         (FLEX, "responses", {"input_tokens": 1000, "output_tokens": 500}, {"service_tier": "priority"}, "0.0105"),
         (FLEX, "chat", {"prompt_tokens": 1000, "completion_tokens": 500}, {"service_tier": "default"}, "0.006"),
+        (FLEX, "chat", {"prompt_tokens": 1000, "completion_tokens": 500}, {"service_tier": "on_demand"}, "0.006"),
         (AUDIO, "chat", {"prompt_tokens": 100, "completion_tokens": 60, "prompt_tokens_details": {"audio_tokens": 80},
             "completion_tokens_details": {"audio_tokens": 40}}, {}, "0.00537"),
         (LONG, "messages", {"input_tokens": 200_001, "output_tokens": 10}, {}, "1.200231"),

@@ -69,7 +69,8 @@ def some(other: Other) -> Other | None:
     return None if other == NO_OTHER else other
 
 
-STANDARD_TIERS = frozenset({None, "default", "standard", "auto"})
+STANDARD_TIERS = frozenset({None, "default", "standard", "auto", "on_demand"})
+"""As OpenAI, Anthropic and (``on_demand``) Groq call it."""
 
 
 def tier_of(told: str | None) -> str | None:

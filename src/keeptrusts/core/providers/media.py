@@ -102,27 +102,33 @@ class MediaWire(Straight):
         return Bill(None, None)
 
 
+LAST_EVENTS = frozenset(
+    {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
+)
+
+
 class _Events:
     """What the events of a stream say of its cost. Of several pictures each has an end of its own."""
 
     def __init__(self, request: TextRequest) -> None:
         self._ends = request.n
-        self._usage = Usage()
+        self._usage: Usage | None = Usage()
         self._request = request
 
     def news(self, payload: bytes) -> News | None:
         """See passing.ReadNews."""
-        if b'"usage"' not in payload:
+        if b'.completed"' not in payload and b'.done"' not in payload:
             return None
         try:
             event = _decode_event(payload)
         except UNREADABLE:
             return None
-        usage = None if event.usage is None else usage_of(event.usage, self._request)
-        if usage is None:
+        if event.type not in LAST_EVENTS:
             return None
         self._ends -= 1
-        self._usage = _sum(self._usage, usage)
+        usage = None if event.usage is None else usage_of(event.usage, self._request)
+        # One end that does not say what it used leaves all unsaid.
+        self._usage = None if usage is None or self._usage is None else _sum(self._usage, usage)
         return News(self._usage if self._ends <= 0 else None, is_last=self._ends <= 0)
 
 
