@@ -78,7 +78,7 @@ def test_a_missing_secret_is_a_warning_and_the_file_stays_valid(lint, monkeypatc
     monkeypatch.delenv("OPENAI_API_KEY")
     code, out, _ = lint(VALID)
     assert code == 0
-    assert f"{VALID}:8:14: warning: providers.targets[0].secret_key_ref.env: OPENAI_API_KEY is not set" in out
+    assert f"{VALID}:9:14: warning: providers.targets[0].secret_key_ref.env: OPENAI_API_KEY is not set" in out
     assert f"OK {VALID} is valid, with 1 warning" in out
 
 
