@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from keeptrusts.core.policies.registry import KINDS
+from keeptrusts.core.policies.registry import NAMES
 from keeptrusts.core.rulebook.later import LATER_KEYS, LATER_VALUES
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.policy_file.entry import spellings
@@ -93,7 +93,7 @@ def _meaning(schema: Schema) -> str:
 
 def _policy_kinds() -> list[str]:
     blocks = []
-    for kind, known in KINDS.items():
+    for kind, known in NAMES.items():
         settings = known.settings.model_json_schema()
         blocks += [f"### `policies[].config` of `type: {kind}`", _keys(settings, {}, str)]
     return blocks

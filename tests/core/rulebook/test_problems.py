@@ -133,7 +133,7 @@ ADDED = {
     "no tools": ("policies: [{name: p, type: tool_allowlist, config: {}}]", "no_tools", "policies[0].config", 6, 52),
     "a marker that JSON can't hold": (
         "policies: [{name: p, type: regex, config: {patterns: [a], marker: 'a\"b'}}]",
-        "string_pattern_mismatch", "policies[0].config.marker", 6, 67,
+        "bad_marker", "policies[0].config.marker", 6, 67,
     ),
     "a group of an unknown policy": (
         "consumer_groups: [{name: a, api_key: kt_cg_a_0123456789abcdef, policies: [none]}]",

@@ -53,3 +53,11 @@ def test_without_places_a_missing_secret_still_has_its_path():
     assert rulebook is not None
     [problem] = missing_secrets(rulebook, {})
     assert (problem.path, problem.line) == ("providers.targets[0].secret_key_ref.env", None)
+
+
+def test_a_service_without_its_token_is_a_warning():
+    more = "policies: [{name: g, type: external, config: {url: 'http://guard/', secret_env: GUARD_TOKEN}}]"
+    result = compiled(more)
+    assert result.rulebook is not None
+    [problem] = missing_secrets(result.rulebook, {"OPENAI_API_KEY": "a"}, result.places)
+    assert (problem.code, problem.path) == ("missing_secret", "policies[0].config.secret_env")

@@ -14,7 +14,16 @@ from pydantic import Field, StringConstraints
 from keeptrusts.core.policies import kind
 from keeptrusts.core.policies.kind import Kind
 
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=500)]
+Url = Annotated[
+    str,
+    StringConstraints(max_length=500),
+    kind.matching(
+        r"https?://[^\s/?#@]+(/[^\s?#]*)?",
+        "bad_address",
+        "this is no address of a service: http or https, without a user, a query or a fragment",
+        "for example `http://guard:9000/judge`",
+    ),
+]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024

@@ -1,10 +1,12 @@
 """What a kind of policy is: the settings it takes, where it may judge, what it may do, and the rules that it makes of them."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
-from pydantic import AliasChoices, BaseModel, ConfigDict
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
 
 Phase = Literal["input", "output"]
 Action = Literal["flag", "redact", "block", "escalate"]
@@ -61,6 +63,18 @@ class Settings(BaseModel):
     """What every kind's settings have in common: strict types, no unknown keys."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def matching(pattern: str, code: str, message: str, suggestion: str) -> AfterValidator:
+    """Text of this form; what else is written gets this error."""
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if form.fullmatch(text) is None:
+            raise PydanticCustomError(code, "{message}", {"message": message, "suggestion": suggestion})
+        return text
+
+    return AfterValidator(check)
 
 
 def either(*names: str) -> AliasChoices:

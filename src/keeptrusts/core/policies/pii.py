@@ -23,7 +23,13 @@ Entity = Literal["email", "phone", "credit_card", "iban", "ip_address", National
 
 USUAL: tuple[Entity, ...] = ("email", "phone", "credit_card", "iban", "us_ssn")
 
-Marker = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r'^[^"\\\x00-\x1f\x7f]+$')]
+Marker = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    kind.matching(
+        r'[^"\\\x00-\x1f\x7f]+', "bad_marker", "a marker holds no quotes and no backslashes", "for example `[REDACTED]`"
+    ),
+]
 """What may stand in a JSON text as it is."""
 
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]

@@ -65,7 +65,7 @@ def compile_layers(layers: Sequence[Layer]) -> Compiled:
 
 
 def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: Places = NO_PLACES) -> list[Problem]:
-    """A warning for each target, and for the API, whose variable is not set; such a target is not called.
+    """A warning for each target, service and the API whose variable is not set; such a target is not called.
 
     ``places`` (of the same compilation) adds line and column.
     """
@@ -77,6 +77,17 @@ def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: 
         )
         for i, target in enumerate(rulebook.targets)
         if target.secret_env and not environment.get(target.secret_env)
+    ]
+    found += [
+        (
+            ("policies", i, "config", "secret_env"),
+            f"{env} is not set: the service of policy {quoted(policy.name)} will not be asked, and counts as failed",
+            env,
+        )
+        for i, policy in enumerate(rulebook.policies)
+        if KINDS[policy.type].judges == "service"
+        and (env := policy.config.get("secret_env"))
+        and not environment.get(env)
     ]
     if rulebook.api and not environment.get(token := rulebook.api.token_env):
         found.append((("api", "token_env"), f"{token} is not set: the gateway cannot register with the API", token))
