@@ -10,7 +10,7 @@ import pytest
 
 from tests.journeys.books import nanos
 from tests.journeys.sdk_doors import ASK, Question, Said, anthropic_sdk, openai_sdk
-from tests.journeys.world import EMBEDDER, FALLING_BACK, GROUP, MODEL_OF, SIMULATED, Till, tells_no_secret
+from tests.journeys.world import EMBEDDER, FALLING_BACK, GROUP, MODEL_OF, SIMULATED, Till, World, tells_no_secret
 from tests.providers.foreign_bill import KEYED_MODELS, Billed
 
 pytestmark = pytest.mark.xdist_group("journeys-dialects")
@@ -257,3 +257,24 @@ def test_anthropics_sdk_knows_a_requests_id(till: Till) -> None:
         sdk.messages.create(model="unheard-of", max_tokens=9, messages=hello, extra_headers=ours)
     assert caught.value.request_id == ours["x-request-id"]
     till.balanced()
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+def test_no_team_goes_on_from_anothers_answer(world: World, team: str, provider: str) -> None:
+    ours, theirs = Till(world, team), Till(world, team + "_b")
+    model = MODEL_OF[provider]
+
+    def ask(till: Till, **more: Any) -> openai.types.responses.Response:
+        sdk = openai_sdk(till).with_options(default_headers={"x-request-id": till.next_id()}, max_retries=0)
+        with sdk.responses.stream(model=model, input="Hello", **more) as stream:
+            told = {event.response.id for event in stream if hasattr(event, "response")}
+        assert len(told) == 1
+        return stream.get_final_response()
+
+    first = ask(ours)
+    assert first.id.startswith("resp_kt")
+    ask(ours, previous_response_id=first.id)
+    for till, guessed in ((theirs, first.id), (ours, "resp_" + first.id[27:]), (ours, first.id + "0")):
+        with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+            ask(till, previous_response_id=guessed)
+    assert sum(billed is not None for _, billed in ours.balanced()) == 2
