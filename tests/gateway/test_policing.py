@@ -92,6 +92,21 @@ def test_what_is_redacted_does_not_reach_the_provider(loop: HandLoop, tmp_path: 
     here.settled()
 
 
+def test_a_repeated_key_hides_nothing(loop: HandLoop, tmp_path: Path) -> None:
+    """Who reads the first of two equal keys must not read what was not checked."""
+    here = house(loop, tmp_path, PII, NAMES)
+    here.call(
+        b'{"model":"gpt-4o-mini","max_tokens":25,"messages":'
+        b'[{"role":"user","content":"bob@example.com, project aurora","content":"hello"}]}'
+    )
+    assert b"bob" not in here.wire.written
+    assert b"aurora" not in here.wire.written
+    assert sent(here)["messages"] == [{"role": "user", "content": "hello"}]
+    here.wire.says(reply())
+    loop.turn()
+    here.settled()
+
+
 def test_a_blocked_call_never_leaves_and_frees_its_place(loop: HandLoop, tmp_path: Path) -> None:
     here = house(loop, tmp_path, NAMES)
     told = here.call(saying("About Project  Aurora"))

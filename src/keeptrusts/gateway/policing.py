@@ -141,8 +141,8 @@ class Policing:
         try:
             verdict = await in_turns(text.judge.examine(request.texts()))
             call.policy_actions += verdict.actions
-            if verdict.blocked_by is None and verdict.redacted:
-                await in_turns(request.reword(verdict.redacted))
+            if verdict.blocked_by is None and text.judge.rule_set.changes_text:
+                await in_turns(request.reword(verdict.redacted, every=True))
         except Refused:
             raise
         except Exception:

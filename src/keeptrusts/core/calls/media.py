@@ -64,9 +64,9 @@ class MediaRequest(TextRequest):
         """See TextRequest: a form's words as JSON, without its files."""
         return body if self.parts is None else encode(list(self.texts()))
 
-    def reword(self, others: Mapping[str, str]) -> Generator[None, None, None]:
+    def reword(self, others: Mapping[str, str], every: bool = False) -> Generator[None, None, None]:
         """See TextRequest: in a form's own parts too."""
-        yield from super().reword(others)
+        yield from super().reword(others, every)
         if self.parts is not None:
             self.parts = tuple(
                 _reworded(part, others) if part.name in self.read_fields else part for part in self.parts

@@ -81,14 +81,17 @@ class TextRequest:
         for field in sorted(self.fields.keys() & self.read_fields):
             yield from words(self.value(field))
 
-    def reword(self, others: Mapping[str, str]) -> Generator[None, None, None]:
-        """Puts other words in the place of those that ``others`` names, in steps. What was checked is what is sent: only
-        fields with such words are written anew, from what was read of them."""
+    def reword(self, others: Mapping[str, str], every: bool = False) -> Generator[None, None, None]:
+        """Puts other words in the place of those that ``others`` names, in steps. Fields with such words are written anew,
+        from what was read of them; ``every`` field is, where what was checked must be all that is sent: a repeated key can
+        hide a word from who reads the last of the two."""
         for field in sorted(self.fields.keys() & self.read_fields):
             value = self.value(field)
-            if not (yield from mentions(value, others)):
+            if others and (yield from mentions(value, others)):
+                value = yield from reworded(value, others)
+            elif not every:
                 continue
-            changed = Raw(encode((yield from reworded(value, others))))
+            changed = Raw(encode(value))
             self.size_bytes += len(bytes(changed)) - len(bytes(self.fields[field]))
             self.fields = {**self.fields, field: changed}
 
