@@ -57,6 +57,13 @@ async def test_no_key_of_a_group_is_kept_here(admin: Caller) -> None:
     assert secret not in str(refused.json)
 
 
+async def test_no_password_in_an_address_is_kept_here(admin: Caller) -> None:
+    refused = await put(admin, TEXT + "cache: {enabled: true, backend: redis, url: 'redis://:hush-hush@cache:6379'}\n")
+    assert refused.status == 400, refused.json
+    assert "hush" not in str(refused.json)
+    assert (await admin.get(URL)).status == 404
+
+
 async def test_two_operators_do_not_overwrite_each_other(admin: Caller) -> None:
     await put(admin, TEXT, expected_version=0)
     late = await put(admin, OTHER, expected_version=0)

@@ -10,6 +10,7 @@ from keeptrusts.control.denial import conflict, invalid, not_found
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.rulebook.compare import changes
 from keeptrusts.core.rulebook.from_yaml import compile_rulebook
+from keeptrusts.core.rulebook.plain_rules import without_credentials
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.store.books import Books
 from keeptrusts.store.gateway_config import ConfigRow
@@ -112,6 +113,10 @@ def _checked(text: str) -> tuple[Rulebook, tuple[Problem, ...]]:
         raise invalid(
             f"the group {named[0]!r} has an api_key, and secrets are not kept here: "
             "make keys with `kt tokens create`, or give it in a file of the gateway's own, laid over this"
+        )
+    if without_credentials(text) != text:
+        raise invalid(
+            "an address has a password in it, and secrets are not kept here: name the variable that holds the address"
         )
     return rulebook, tuple(compiled.problems)
 

@@ -24,11 +24,12 @@ class ConfigStatus(Struct):
 
 
 class ReloadFailed(Exception):
-    """The rules in force stay; the message says why, and ``problems`` every place."""
+    """The rules in force stay; the message says why, and ``problems`` every place. ``passing``: try again in a moment."""
 
-    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(self, message: str, problems: tuple[Problem, ...] = (), passing: bool = False) -> None:
         super().__init__(message)
         self.problems = problems
+        self.passing = passing
 
 
 class Reloads(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from keeptrusts.core.rulebook.layers import Layer
-from keeptrusts.gateway.policy_files import PolicyFiles, PolicyTexts, PolicyUnreadable, Stamp
+from keeptrusts.gateway.policy_files import PolicyAway, PolicyFiles, PolicyTexts, PolicyUnreadable, Stamp
 
 TIMEOUT_S = 3.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -63,13 +63,13 @@ class ManagedPolicy(PolicyFiles):
             status, body = response.status, response.read(MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as trouble:
             why = getattr(trouble, "strerror", None) or type(trouble).__name__
-            raise PolicyUnreadable(f"cannot ask {self._url} for the managed configuration: {why}") from None
+            raise PolicyAway(f"cannot ask {self._url} for the managed configuration: {why}") from None
         finally:
             line.close()
         if status == 404:
             raise PolicyUnreadable(f"{self._url} has no managed configuration: `kt policy push` puts one")
         if status != 200:
-            raise PolicyUnreadable(f"{self._url} answers {status} to the question for the managed configuration")
+            raise PolicyAway(f"{self._url} answers {status} to the question for the managed configuration")
         try:
             return json.loads(body)
         except ValueError:

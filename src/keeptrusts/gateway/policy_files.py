@@ -17,6 +17,10 @@ class PolicyUnreadable(Exception):
     """A file can't be read: one line that says which, why, and what to do."""
 
 
+class PolicyAway(PolicyUnreadable):
+    """It can't be read now, and by itself it may be again in a moment."""
+
+
 PolicyTexts = tuple[Layer, ...]
 """The texts of all files at one moment."""
 

@@ -21,7 +21,7 @@ from keeptrusts.gateway.last_good import LastGood
 from keeptrusts.gateway.managed_policy import config_version
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.observed import fingerprint
-from keeptrusts.gateway.policy_files import PolicyTexts, PolicyUnreadable, StartPolicy
+from keeptrusts.gateway.policy_files import PolicyAway, PolicyTexts, PolicyUnreadable, Stamp, StartPolicy
 from keeptrusts.gateway.taking_rules import take_rules
 
 log = logging.getLogger("keeptrusts::gateway")
@@ -33,6 +33,7 @@ READS_MAX = 5
 """How often a file that changes while it is read is read again."""
 
 PROBLEMS_TOLD = 20
+CHANGED = "the file changed"
 
 
 class Found(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Reloader:
         self._environment = environment
         self._last_good = last_good
         self._one_at_a_time = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
         names = policy.files.names
         self._active = policy.texts
         self.status = ConfigStatus(names, fingerprint(node.rulebook), time.time(), policy.error is not None)
@@ -78,11 +79,13 @@ class Reloader:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _asked(self, why: str) -> None:
+    async def _asked(self, why: str) -> bool:
+        """False: to be tried again in a moment."""
         try:
             await self.reload(why)
-        except ReloadFailed:
-            return  # logged already
+        except ReloadFailed as failed:
+            return not failed.passing  # logged already
+        return True
 
     async def reload(self, why: str) -> bool:
         """Takes what the files say now; False when that is in force already. Raises ReloadFailed."""
@@ -92,16 +95,21 @@ class Reloader:
             except ReloadFailed as failed:
                 self._note_failure(failed, why)
                 raise
+            except Exception as error:
+                # A mistake of ours must not end the watch over the files.
+                ours = ReloadFailed(f"the gateway failed to take it: {type(error).__name__}: {error}")
+                self._note_failure(ours, why)
+                raise ours from error
 
     async def watch(self) -> None:
         """Looks at the files until it is cancelled, and takes what has changed once it is whole."""
-        taken = seen = self._stamp
+        taken: Stamp | None = self._stamp
+        seen = self._stamp
         while True:
             await asyncio.sleep(LOOK_S)
             before, seen = seen, await asyncio.to_thread(self._files.stamp)
             if seen != taken and seen == before:
-                taken = seen
-                await self._asked("the file changed")
+                taken = seen if await self._asked(CHANGED) else None
 
     def _find(self) -> Found:
         """Reads and compiles, beside the loop."""
@@ -120,7 +128,7 @@ class Reloader:
             try:
                 texts = self._files.read()
             except PolicyUnreadable as trouble:
-                raise ReloadFailed(str(trouble)) from None
+                raise ReloadFailed(str(trouble), passing=isinstance(trouble, PolicyAway)) from None
             if self._files.stamp() == before:
                 return texts
         raise ReloadFailed(f"{self._files} is being written without end")
@@ -158,7 +166,10 @@ class Reloader:
     def _note_failure(self, failed: ReloadFailed, why: str) -> None:
         status = self.status
         status.failed_reloads += 1
+        is_told = status.last_error == str(failed) and why == CHANGED
         status.last_error, status.last_error_at_s, status.problems = str(failed), time.time(), failed.problems
+        if is_told:
+            return
         log.error("The new configuration (%s) is not taken, and %s stays: %s", why, status.fingerprint, failed)
         self._tell_warnings(failed.problems)
 
