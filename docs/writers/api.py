@@ -7,7 +7,7 @@ from keeptrusts.api.access import GRANTED, Permission
 from keeptrusts.api.app import create_app
 from keeptrusts.api.routes import ROUTES, Route
 from keeptrusts.control.context import Control
-from writers.json_schema import Schema, described, kind_of, shown_default
+from writers.json_schema import Schema, described, kind_of, kind_when_said, shown_default
 from writers.markdown import anchor, code, joined, opening, prose, table
 
 INTRODUCTION = """\
@@ -83,7 +83,7 @@ def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:
     schema = parameter["schema"]
     words = prose(parameter.get("description")) or described(schema)
     where = code(parameter["name"])
-    kind = kind_of(schema, _link).removesuffix(" or null")
+    kind = kind_when_said(schema, _link)
     return where, kind, shown_default(schema, parameter["required"]), words
 
 

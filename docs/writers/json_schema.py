@@ -43,6 +43,12 @@ def kind_of(schema: Schema, link: Link) -> str:
             return KINDS[kind]
 
 
+def kind_when_said(schema: Schema, link: Link) -> str:
+    """The same without null, for pages where that is the same as to say nothing."""
+    alternatives = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    return kind_of({**schema, "anyOf": alternatives} if alternatives else schema, link)
+
+
 def either(words: list[str]) -> str:
     """``a``, ``a or b``, ``a, b or c``; a comma before the ``or`` where the words have commas of their own."""
     *others, last = dict.fromkeys(words)

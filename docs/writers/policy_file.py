@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from keeptrusts.core.policies.registry import NAMES
+from keeptrusts.core.policies.registry import KINDS, NAMES
 from keeptrusts.core.rulebook.later import LATER_KEYS, LATER_VALUES
 from keeptrusts.core.rulebook.policy_file.document import PolicyFile
 from keeptrusts.core.rulebook.policy_file.entry import spellings
 from keeptrusts.core.rulebook.schema import editor_schema, policy_file_schema
 from keeptrusts.core.rulebook.shape import entries_under
-from writers.json_schema import Schema, described, kind_of, shown_default
+from writers.json_schema import Schema, described, either, kind_when_said, shown_default
 from writers.markdown import anchor, code, joined, opening, prose, table
 
 INTRODUCTION = """\
@@ -81,7 +81,7 @@ def _keys(part: Schema, others: Mapping[str, list[str]], link: Any) -> str:
         if key in aliases:
             continue
         more = "".join(f" ({code(other)})" for other in others.get(key, ()))
-        kind = kind_of(inner, link).removesuffix(" or null")
+        kind = kind_when_said(inner, link)
         rows.append((code(key) + more, kind, shown_default(inner, key in part.get("required", ())), _meaning(inner)))
     return table(("Key", "Value", "Default", "Meaning"), rows)
 
@@ -93,9 +93,12 @@ def _meaning(schema: Schema) -> str:
 
 def _policy_kinds() -> list[str]:
     blocks = []
-    for kind, known in NAMES.items():
+    for name, known in NAMES.items():
+        others = [code(spelled) for spelled, kind in KINDS.items() if kind is known and spelled != name]
         settings = known.settings.model_json_schema()
-        blocks += [f"### `policies[].config` of `type: {kind}`", _keys(settings, {}, str)]
+        blocks.append(f"### `policies[].config` of `type: {name}`")
+        blocks.append(f"Also {either(others)}." if others else "")
+        blocks.append(_keys(settings, {}, str))
     return blocks
 
 

@@ -87,10 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """The page of `kt --help`."""
-    calls = {" ".join(filter(None, (name, "|".join(it.verbs)))): it.summary for name, it in COMMANDS.items()}
-    width = max(map(len, calls))
-    lines = [f"  {call.ljust(width)}   {summary}" for call, summary in calls.items()]
+    """The page of `kt --help`: a line for each command, and below it its verbs, within 80 columns."""
+    from textwrap import wrap
+
+    names = {f"{name} {it.verbs[0]}" if len(it.verbs) == 1 else name: it for name, it in COMMANDS.items()}
+    width = max(map(len, names))
+    lines = []
+    for name, command in names.items():
+        verbs = command.verbs[1:] and command.verbs
+        lines.append(f"  {name.ljust(width)}   {command.summary}" + ":" * bool(verbs))
+        # A verb of two words stays on one line.
+        listed = wrap(", ".join(verb.replace(" ", "\0") for verb in verbs), 80 - width - 5)
+        lines += [f"  {' ' * width}   {part}".replace("\0", " ") for part in listed]
     return (
         "\n".join(["Keeptrusts: token governance. Usage: kt COMMAND [OPTIONS]", "", "Commands:", *lines])
         + "\n"

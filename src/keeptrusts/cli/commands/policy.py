@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 POLICY_FILE = Path("policy-config.yaml")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Check a policy-config.yaml.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Check, try, compare and show policy files, and give managed gateways theirs.",
+)
 
 
 @app.command()
@@ -32,7 +36,7 @@ def lint(
     ] = None,
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
 ) -> None:
-    """Says everything that is wrong with a policy file (policy-config.yaml), each with its line and what would be right.
+    """Say everything that is wrong with a policy file (policy-config.yaml), each with its line and what would be right.
 
     Exits with 0 for a valid file (warnings allowed), 1 for a file with errors, 2 for one that cannot be read.
     """
@@ -60,7 +64,7 @@ def show(
         list[Path] | None, typer.Option(help="The policy file. Again: further files, laid over it in turn.")
     ] = None,
 ) -> None:
-    """Prints what the files make together, each line with the file and line that it is from; secrets are hidden.
+    """Print what the files make together, each line with the file and line that it is from; secrets are hidden.
 
     Exits with 1 when the result has errors (`kt policy lint` says which), 2 when a file cannot be read.
     """
@@ -84,7 +88,7 @@ def diff(
     ] = None,
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
 ) -> None:
-    """Says what another policy file means for calls: which things come and go, and which settings change. No key is shown.
+    """Say what another policy file means for calls: which things come and go, and which settings change. No key is shown.
 
     Exits with 0 when both mean the same, 1 when they differ, 2 when one cannot be read or has errors.
     """
@@ -118,7 +122,7 @@ def route(
     ] = "chat",
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
 ) -> None:
-    """Shows where calls to a model would go, in which order, and which targets are left out and why. Sends nothing.
+    """Show where calls to a model would go, in which order, and which targets are left out and why. Sends nothing.
 
     Exits with 0 when there is a target, 1 when there is none or the file has errors, 2 when it cannot be read.
     """
@@ -146,7 +150,7 @@ def try_cases(
     ] = None,
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json is for programs.")] = "text",
 ) -> None:
-    """Holds golden cases against the policies of a file, by the code that judges in the gateway. Calls nobody.
+    """Hold golden cases against the policies of a file, by the code that judges in the gateway. Calls nobody.
 
     Exits with 0 when every case is as expected, 1 when one is not, 2 when a file cannot be read or has errors.
     """
@@ -238,7 +242,7 @@ def _told(answer: dict[str, Any]) -> None:
 
 @app.command()
 def schema() -> None:
-    """Prints the JSON Schema of policy files, for editors that complete and check YAML."""
+    """Print the JSON Schema of policy files, for editors that complete and check YAML."""
     from keeptrusts.core.rulebook.schema import editor_schema
 
     print(json.dumps(editor_schema(), indent=2))

@@ -134,7 +134,9 @@ class Failover(Entry):
         examples=["{gpt-4o: claude-sonnet-4-5}"],
     )
     content_policy: Literal["stop"] = "stop"
-    context_window: Literal["abort"] = "abort"
+    context_window: Literal["abort"] = Field(
+        default="abort", description="A call that is too long for its model is not tried elsewhere."
+    )
 
 
 class CircuitBreaker(Entry):
