@@ -157,6 +157,17 @@ def test_a_store_that_dies_is_an_empty_one(server: ValkeyServer) -> None:
     play(scenario)
 
 
+def test_who_looks_while_the_store_is_given_up_finds_nothing_and_goes_on(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        cache = far(server)
+        looking = asyncio.create_task(cache.get(KEY))
+        await asyncio.sleep(0)
+        await cache.close()
+        assert await looking is None
+
+    play(scenario)
+
+
 def test_options_that_no_store_has_are_as_if_it_were_empty(server: ValkeyServer) -> None:
     async def scenario() -> None:
         cache = FarCache(server.connection_url + "?no_such_option=1", Clock())

@@ -19,7 +19,9 @@ WAIT_S = 8
 
 
 def rules(provider_url: str, api_url: str) -> Policy:
-    return {**enforcing(provider_url, api_url), "gateway": {"hold_wait_s": WAIT_S, "reserve_wait_ms": 100}}
+    gateway = {"hold_wait_s": WAIT_S, "reserve_wait_ms": 100}
+    limits = {"per_provider": {"concurrent_requests": 1}}
+    return {**enforcing(provider_url, api_url), "gateway": gateway, "rate_limits": limits}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,8 @@ def test_an_approved_call_goes_on_and_costs_what_it_costs(product: Product) -> N
     ticket = held_ticket(product, "team_approved")
     assert ticket["model"] == "gpt-4o-mini"
     assert nanos(ticket["needed"]) >= CALL_NANOS
+    rich = funded_key(product, "team_meanwhile", "1")
+    assert product.chat(rich, max_tokens=25).status == 200, "who is held takes no place at the provider"
     assert "is approved" in product.kt("tickets", "approve", ticket["id"], "--note", "a demo")
     assert calling.answer().status == 200
     balance = "/v1/wallets/balance"

@@ -147,9 +147,7 @@ class Callers:
 
     def seals_for(self, caller: Caller) -> Seals:
         """The seals of the caller's team, or of the caller alone where it has none."""
-        team = caller.attribution.team
-        owner = f"team:{team}" if team is not None else f"caller:{caller.scope_id}"
-        return Seals(self.secret_for(b"ids of remembered answers"), owner)
+        return Seals(self.secret_for(b"ids of remembered answers"), owner_of(caller))
 
     def digest(self, key: bytes) -> bytes:
         """The keyed hash under which a credential is known."""
@@ -264,6 +262,12 @@ def callers_of(pepper: bytes, rulebook: Rulebook, meters: Meters, before: Caller
     scopes = Scopes(rulebook.limits, meters)
     proxies = networks(rulebook.trusted_proxies)
     return Callers(pepper, rulebook.groups, rulebook.model_allowlist, scopes, before, proxies)
+
+
+def owner_of(caller: Caller) -> str:
+    """Whose the answers are that a provider remembers: the caller's team's, or the caller's own where it has none."""
+    team = caller.attribution.team
+    return f"team:{team}" if team is not None else f"caller:{caller.scope_id}"
 
 
 def team_name(team_id: str | None, groups: Iterable[ConsumerGroup] = ()) -> str:

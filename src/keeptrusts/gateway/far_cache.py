@@ -100,6 +100,8 @@ class FarCache:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait((task,), timeout=LOOK_UP_S)
+        if task.cancelled():
+            return None  # closed meanwhile: other rules hold
         sealed = task.result() if task.done() else TimeoutError()
         if isinstance(sealed, Exception):
             self._failed(sealed)

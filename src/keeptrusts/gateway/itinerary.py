@@ -16,6 +16,9 @@ from keeptrusts.gateway.target_state import TargetState
 BYTES_PER_TOKEN = 4
 """About: to compare prices by."""
 
+OF_ANSWERS = frozenset({Reason.POLICY_VIOLATION, Reason.POLICY_UNAVAILABLE, Reason.RESPONSE_TOO_LARGE})
+"""Why an answer that was paid for is not handed on."""
+
 MAX_NAMED = 5
 """Targets that an attempt's reason names at most."""
 
@@ -85,8 +88,10 @@ class Itinerary:
         return self._take(following)
 
     def verdict(self, refused: Refused) -> Refused:
-        """What the client is told when nothing follows: a provider's failure says more than that another can't be asked."""
-        return refused if refused.reason in CAUSE_OF else self._first_failure or refused
+        """What the client is told when nothing follows: a provider's failure says more than that another can't be asked, and
+        less than why the other's answer is kept back."""
+        said = refused.reason in CAUSE_OF or refused.reason in OF_ANSWERS
+        return refused if said else self._first_failure or refused
 
     def _ordered(self, lane: Lane, request: TextRequest, now: float) -> list[Hop]:
         served, asked = WIRES[request.door], request.max_tokens

@@ -222,11 +222,14 @@ async def _reserve(
     """Waits for the attempt's hold, and where the budget escalates for an approver too."""
 
     async def escalate(account: Account, hold_nanos: int, refused: Refused) -> tuple[Lease, int]:
-        permit.step_aside()
+        held = [permit] if call.at_target is None else [permit, call.at_target]
+        for place in held:
+            place.step_aside()
         try:
             return await node.waiting_room.hold(account, hold_nanos, _applicant(call, client), refused)
         finally:
-            permit.step_back()
+            for place in held:
+                place.step_back()
 
     await attempt.reserve(request, lane, edition, node.treasury, escalate)
 

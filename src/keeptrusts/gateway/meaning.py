@@ -22,6 +22,7 @@ from keeptrusts.gateway.edition import Edition, Lane
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.purse import Account, Lease
+from keeptrusts.gateway.target_limits import enter_target, leave_target
 
 MAX_WAIT_S = 5.0
 """Without a vector by then, only an equal question is answered alike."""
@@ -65,8 +66,11 @@ class Meaning:
         attempt = Attempt(call, hop, hop.price or edition.rulebook.unpriced_ceiling, wire)
         attempt.chosen = "semantic cache"
         try:
+            if edition.target_gates is not None:
+                await enter_target(node, edition, call, request, None, hop)
             await attempt.reserve(request, self._lane, edition, node.treasury, _not_held)
         except Refused:
+            leave_target(node, call)
             return None
         self._attempt = attempt
         try:
@@ -94,6 +98,8 @@ class Meaning:
         except BaseException:
             attempt.break_off(node.treasury)
             raise
+        finally:
+            leave_target(node, call)
         return None
 
     def give_way(self) -> None:
@@ -103,12 +109,14 @@ class Meaning:
             self._attempt = None
 
     def _hop(self) -> Hop | None:
-        edition, embedder = self._edition, self._embedder
+        """Where the embedder is; None when it is not to be had, or the policies keep the call's words away from it."""
+        edition, embedder, policies = self._edition, self._embedder, self._lane.policies
         if embedder.target not in edition.targets:
             return None
         for target in edition.rulebook.targets:
             if target.id == embedder.target and target.provider in WIRES["embeddings"]:
-                return Hop(target, embedder.model, price_at(edition.book, target, embedder.model), 0, None)
+                hop = Hop(target, embedder.model, price_at(edition.book, target, embedder.model), 0, None)
+                return hop if policies is None or policies.may_reach(hop) else None
         return None
 
 

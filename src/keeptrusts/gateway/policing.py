@@ -178,6 +178,11 @@ class LanePolicies:
                 self.choices = kept
         self._actions = tuple(actions)
 
+    def may_reach(self, hop: Hop) -> bool:
+        """Whether a call's words may go there too, beside the ways that are left for it."""
+        residency = (policy for policy in self.policing.on_targets if KINDS[policy.type] is NAMES["data_residency"])
+        return all(policy.action != "block" or policy.shadow or _is_within(policy, hop) for policy in residency)
+
     def pass_at_once(self, call: Call, body: bytes) -> bool:
         """Whether a call may go on without a closer look, as nearly all may. Raises Refused when none of the lane may."""
         call.policy_actions = self._actions

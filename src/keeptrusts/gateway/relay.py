@@ -200,6 +200,9 @@ async def relay_kept(node: Node, call: Call, client: Client, door: Door, found: 
     body, events = kept.body, found.events
     if call.watch is not None:
         body, events = await call.watch.kept(body, events)
+    if call.caller.standing.revoked is not None:
+        # While it waited: nobody has paid for this one yet.
+        raise call.caller.standing.revoked.again()
     # Nothing, but for what it cost to find it.
     call.status, call.cost_nanos, call.served_model = "cached", call.cost_nanos or 0, None
     is_replay = found.how == "replay"

@@ -87,6 +87,6 @@ def repeat_key(caller: Caller, given: bytes) -> bytes:
     return blake2b(who + given, digest_size=DIGEST_BYTES).digest()
 
 
-def asked_digest(door: str, body: bytes) -> bytes:
-    """What was asked, to know it again."""
-    return blake2b(door.encode() + b"\0" + body, digest_size=DIGEST_BYTES).digest()
+def asked_digest(door: str, model: str, body: bytes) -> bytes:
+    """What was asked, to know it again. Azure's clients name the ``model`` in the path alone."""
+    return blake2b(f"{door}\0{model}\0".encode() + body, digest_size=DIGEST_BYTES).digest()

@@ -13,6 +13,7 @@ from keeptrusts.core.rulebook.rulebook import CacheRules
 from keeptrusts.gateway.answers import Answers
 from keeptrusts.gateway.cache import MAX_ENTRY_BYTES, Kept, cache_key, scope_of
 from keeptrusts.gateway.call import Call
+from keeptrusts.gateway.caller import owner_of
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
 from keeptrusts.gateway.edition import Edition, Lane
@@ -40,10 +41,13 @@ def share_of(
     if rules.enabled and call.caller.group not in rules.without and not client.wants_no_trace:
         answers.follow(rules, edition.callers)
         beside = client.lines(door.passed) + _ways(lane)
+        if door.seals_ids:
+            # The answer's id is sealed for whoever made it: others could not go on from it.
+            beside += b"\0" + owner_of(call.caller).encode()
         key = cache_key(rules, call.caller, request, beside)
     given = client.headers.get(b"idempotency-key")
     if given:
-        repeat_id = repeat_key(call.caller, given), asked_digest(door.name, body)
+        repeat_id = repeat_key(call.caller, given), asked_digest(door.name, request.model, body)
     if key is None and repeat_id is None:
         return None
     share = Share(answers, rules, call, client, request, key, repeat_id)

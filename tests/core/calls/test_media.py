@@ -70,6 +70,15 @@ def test_speech_is_counted_by_its_characters_and_passed_on_as_bytes() -> None:
     assert not parse_speech(body(model="gpt-4o-mini-tts", input="Hi", voice="x", stream_format="sse")).binary
 
 
+def test_a_form_whose_words_are_changed_is_as_large_as_it_then_is() -> None:
+    """Its hold is made of its size: what JSON would have spelled longer is not taken off it."""
+    sound = Part("file", b"ID3", b"a.mp3")
+    request = parse_transcription(form(sound, model="whisper-1", prompt="\n" * 900 + "a" * 100))
+    before = request.size_bytes
+    list(request.reword({"\n" * 900 + "a" * 100: "a" * 100}))
+    assert request.size_bytes == before - 900
+
+
 def wave(seconds: int, rate: int = 8_000) -> bytes:
     head = b"RIFF" + b"\0" * 4 + b"WAVEfmt " + (16).to_bytes(4, "little") + (1).to_bytes(2, "little")
     head += (1).to_bytes(2, "little") + rate.to_bytes(4, "little") + (rate * 2).to_bytes(4, "little")

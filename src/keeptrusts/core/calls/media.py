@@ -66,10 +66,13 @@ class MediaRequest(TextRequest):
 
     def reword(self, others: Mapping[str, str], every: bool = False) -> Generator[None, None, None]:
         """See TextRequest: in a form's own parts too."""
+        size_bytes = self.size_bytes
         yield from super().reword(others, every)
         if self.parts is not None:
-            self.parts = tuple(
-                _reworded(part, others) if part.name in self.read_fields else part for part in self.parts
+            told = self.parts
+            self.parts = tuple(_reworded(part, others) if part.name in self.read_fields else part for part in told)
+            self.size_bytes = (
+                size_bytes + sum(len(part.content) for part in self.parts) - sum(len(p.content) for p in told)
             )
 
     def written(self, model: str) -> bytes:

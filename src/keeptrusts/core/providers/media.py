@@ -52,6 +52,8 @@ class _Answer(Struct, frozen=True):
 class _Event(Struct, frozen=True):
     type: str
     usage: MediaUsage | None = None
+    quality: str | None = None
+    size: str | None = None
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
@@ -127,6 +129,8 @@ class _Events:
             return None
         self._ends -= 1
         usage = None if event.usage is None else usage_of(event.usage, self._request)
+        if usage is not None and isinstance(self._request, ImagesRequest):
+            usage = _with_pictures(usage, self._request, 1, event.quality, event.size)
         # One end that does not say what it used leaves all unsaid.
         self._usage = None if usage is None or self._usage is None else _sum(self._usage, usage)
         return News(self._usage if self._ends <= 0 else None, is_last=self._ends <= 0)
@@ -167,18 +171,18 @@ def _exact(request: MediaRequest) -> bool:
 def _of_pictures(request: ImagesRequest, answer: _Answer) -> Usage | None:
     if not answer.data:
         return None
-    asked_quality, _, asked_size = (request.pieces.image_kind or "/").partition("/")
-    kind = f"{asked_quality or answer.quality or ''}/{asked_size or answer.size or ''}"[:64]
-    other = Other(images=len(answer.data), image_kind=kind)
-    if answer.usage is None:
-        return Usage(other=other)
-    usage = usage_of(answer.usage, request)
+    usage = Usage() if answer.usage is None else usage_of(answer.usage, request)
     if usage is None:
         return None
+    return _with_pictures(usage, request, len(answer.data), answer.quality, answer.size)
+
+
+def _with_pictures(usage: Usage, request: ImagesRequest, images: int, quality: str | None, size: str | None) -> Usage:
+    """The same usage and so many pictures, of the kind that was asked for or else of the one that came."""
+    asked_quality, _, asked_size = (request.pieces.image_kind or "/").partition("/")
+    kind = f"{asked_quality or quality or ''}/{asked_size or size or ''}"[:64]
     tokens = usage.other or Other()
-    return msgspec.structs.replace(
-        usage, other=msgspec.structs.replace(tokens, images=other.images, image_kind=other.image_kind)
-    )
+    return msgspec.structs.replace(usage, other=msgspec.structs.replace(tokens, images=images, image_kind=kind))
 
 
 def usage_of(told: MediaUsage, request: TextRequest) -> Usage | None:
