@@ -14,9 +14,26 @@ from keeptrusts.core.pricing.pieces import ImagePrice, Pieces
 from keeptrusts.core.pricing.price import Price, Rates
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import CacheRules, ConsumerGroup, Embedder, Policy
+from keeptrusts.core.calls.chat import parse_chat
+from keeptrusts.gateway.limiting import estimate
+from keeptrusts.gateway.taking_rules import take_rules
 from tests.gateway.fake_control import BIG, MINI
 from tests.gateway.hand_loop import HandLoop
-from tests.gateway.house import COST, END, GROUP, MAIN, STREAM_HEAD, House, Told, answer, ask, chunk, reply, with_rules
+from tests.gateway.house import (
+    COST,
+    END,
+    GROUP,
+    MAIN,
+    STREAM_HEAD,
+    USAGE,
+    House,
+    Told,
+    answer,
+    ask,
+    chunk,
+    reply,
+    with_rules,
+)
 from tests.gateway.keys import bearer, record, tell
 
 SPARE = Target("openai-spare", "openai", base_url="http://spare/v1")
@@ -56,8 +73,8 @@ def telling(text: str) -> bytes:
     return reply(choices=[{"index": 0, "message": message, "finish_reason": "stop"}])
 
 
-def vector() -> bytes:
-    data = [{"index": 0, "embedding": [1.0, 0.0]}]
+def vector(*numbers: float) -> bytes:
+    data = [{"index": 0, "embedding": numbers or (1.0, 0.0)}]
     return answer(200, json.dumps({"object": "list", "data": data, "usage": {"prompt_tokens": 7}}).encode())
 
 
@@ -141,6 +158,55 @@ def test_a_streamed_picture_costs_what_a_picture_costs(build: Build) -> None:
     assert told.status == 200
     [row] = house.rows()
     assert row.cost_nanos == 40_000_000
+
+
+CLAUDE = Price("prc_claude", "anthropic", "claude-haiku", Rates(1_000_000, 5_000_000))
+
+
+def test_what_a_provider_adds_for_tools_is_held_for_calls_that_need_no_wait_too(build: Build) -> None:
+    target = Target("claude", "anthropic", base_url="http://claude", secret_env="PROVIDER_KEY")
+    house = build((CLAUDE,), targets=(target,))
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    usage = {"input_tokens": 700, "output_tokens": 1}
+    said = {
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku",
+        "stop_reason": "max_tokens",
+        "usage": usage,
+    }
+    for _ in range(2):  # the first waits for money
+        house.call(ask(model="claude-haiku", max_tokens=1, tools=tools))
+        house.wire.says(
+            answer(200, json.dumps({**said, "id": "m", "content": [{"type": "text", "text": "A"}]}).encode())
+        )
+    assert [row.cost_nanos for row in house.rows()] == [705_000] * 2
+    assert all(row.attempts[0].hold_nanos >= 705_000 for row in house.rows())
+
+
+def test_a_call_keeps_its_bounds_to_its_end(build: Build, loop: HandLoop) -> None:
+    house = build()
+    told = house.call()
+    loop.done(take_rules(house.node, with_rules(max_response_bytes=10)))
+    house.wire.says(reply())
+    assert told.status == 200
+    late = house.call()
+    house.wire.says(reply())
+    assert late.status == 502
+
+
+def test_a_limit_of_tokens_counts_all_that_a_call_used(build: Build) -> None:
+    questions = ("What is the capital of France?", "Who is he?", "How much is it?")
+    third = estimate(parse_chat(asking(questions[2])), 0)
+    limits = LimitRules(everybody=quotas_of(LimitSet(tokens_per_minute=2 * USAGE["total_tokens"] + third)))
+    house = build(targets=(MAIN, EMBEDDER), cache=BY_MEANING, limits=limits)
+    told = []
+    for at, text in enumerate(questions):
+        told.append(house.call(asking(text)))
+        if not told[-1].ended:
+            for said in (vector(at, 1.0 - at), reply()):
+                next(wire for wire in house.board.wires if wire.protocol._exchange is not None).says(said)
+    assert [each.status for each in told] == [200, 200, 429]
 
 
 RESPONSE = {

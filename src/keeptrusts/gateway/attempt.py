@@ -70,7 +70,8 @@ class Attempt:
         flat, answer_tokens = hop.flat, request.max_tokens or hop.longest_answer
         if flat is None or answer_tokens is None or hop.fits_max_tokens is not None or not request.plain:
             return False
-        self.hold_nanos = plain_bound_nanos(request, flat, answer_tokens)
+        unseen = unseen_tokens(request, hop.target.provider)
+        self.hold_nanos = plain_bound_nanos(request, flat, answer_tokens, unseen)
         account = lane.account
         if account is not None:
             lease = treasury.purse.take(account, self.hold_nanos)

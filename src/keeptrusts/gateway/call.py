@@ -92,8 +92,16 @@ class Call:
 
     @property
     def used_tokens(self) -> int | None:
-        """What the call takes from token limits; None when its provider served it and nobody can know."""
+        """What its latest attempt takes from token limits; None when its provider served it and nobody can know."""
         return None if self.usage_source is UsageSource.WORST_CASE else self.usage.total_tokens
+
+    @property
+    def all_used_tokens(self) -> int | None:
+        """As ``used_tokens``, of all attempts as far as they are known: a vector's, and one that was billed before another."""
+        used = self.used_tokens
+        if used is None or len(self.attempts) < 2:
+            return used
+        return sum(attempt.usage.total_tokens for attempt in self.attempts)
 
     def event(self, now: float) -> Event:
         """The ledger row, for the journal: a call has one. ``now`` is on the clock of ``started``."""

@@ -94,7 +94,7 @@ async def serve(node: Node, client: Client, door: Door) -> None:
             else:
                 await _serve_shared(node, edition, call, client, door, request, lane, permit, share)
         finally:
-            permit.leave(call.used_tokens, node.now_s())
+            permit.leave(call.all_used_tokens, node.now_s())
             if call.at_target is not None:
                 leave_target(node, call)
     except Refused as refused:
@@ -184,9 +184,9 @@ async def _serve(
             if request.binary:
                 await relay_bytes(node, call, client, request, attempt, permit)
             elif request.stream:
-                await relay_stream(node, call, client, door, request, attempt, permit, share)
+                await relay_stream(node, edition, call, client, door, request, attempt, permit, share)
             else:
-                await relay_whole(node, call, client, request, attempt, permit, share)
+                await relay_whole(node, edition, call, client, request, attempt, permit, share)
             return
         except UpstreamFailed as failure:
             attempt.fail(failure, node.treasury)

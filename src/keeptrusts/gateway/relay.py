@@ -15,6 +15,7 @@ from keeptrusts.gateway.attempt import Attempt
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.doors import Door
+from keeptrusts.gateway.edition import Edition
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.limiting import limit_lines
 from keeptrusts.gateway.node import Node
@@ -32,7 +33,14 @@ ENDLESS = "the stream ended without its last event"
 
 
 async def relay_whole(
-    node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, permit: Permit, share: Share | None
+    node: Node,
+    edition: Edition,
+    call: Call,
+    client: Client,
+    request: TextRequest,
+    attempt: Attempt,
+    permit: Permit,
+    share: Share | None,
 ) -> None:
     """Relays a complete answer. Raises UpstreamFailed, or Refused for a provider's error that another may not have."""
     content = await attempt.answer.whole()
@@ -56,7 +64,7 @@ async def relay_whole(
         body = await watch.whole(body)
     now = node.loop.time()
     attempt.took(now)
-    most = node.rulebook.max_response_bytes
+    most = edition.rulebook.max_response_bytes
     if most is not None and len(body) > most:
         # Paid for: another target would be paid too.
         raise response_too_large(most)
@@ -72,6 +80,7 @@ async def relay_whole(
 
 async def relay_stream(
     node: Node,
+    edition: Edition,
     call: Call,
     client: Client,
     door: Door,
@@ -96,7 +105,7 @@ async def relay_stream(
     reader = attempt.wire.stream(request, call.at_ns // NANOS_PER_S)
     room_bytes = -1 if share is None else share.room_bytes
     watch = None if call.watch is None else call.watch.stream(door.broken)
-    bound_bytes = node.rulebook.max_response_bytes
+    bound_bytes = edition.rulebook.max_response_bytes
     passage = Passage(client, reader, room_bytes, call.caller.standing, door.broken, watch, bound_bytes)
     failure: UpstreamFailed | None = None
     try:

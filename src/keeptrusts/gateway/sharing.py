@@ -39,7 +39,8 @@ def share_of(
     key = repeat_id = None
     beside = b""
     if rules.enabled and call.caller.group not in rules.without and not client.wants_no_trace:
-        answers.follow(rules, edition.callers)
+        if edition.rulebook is node.rulebook:
+            answers.follow(rules, edition.callers)
         beside = client.lines(door.passed) + _ways(lane)
         if door.seals_ids:
             # The answer's id is sealed for whoever made it: others could not go on from it.

@@ -151,4 +151,4 @@ def test_a_stream_of_pictures_ends_with_the_last_of_them() -> None:
     assert not stream.done
     assert stream.feed(event) == b""
     assert (stream.done, stream.end()) == (True, event)
-    assert stream.usage == Usage(10, other=Other(image_output=20))
+    assert stream.usage == Usage(10, other=Other(image_output=20, images=2, image_kind="/"))

@@ -66,9 +66,10 @@ def flat_rates(price: Price | None) -> FlatRates | None:
     return FlatRates(rates.input, rates.output, price.request_nanos)
 
 
-def plain_bound_nanos(request: TextRequest, flat: FlatRates, answer_tokens: int) -> int:
+def plain_bound_nanos(request: TextRequest, flat: FlatRates, answer_tokens: int, unseen: int = 0) -> int:
     """``bound_of`` for a plain request whose answer is limited to ``answer_tokens``, in one sum."""
-    picos = (request.size_bytes + INPUT_MARGIN_TOKENS) * flat.input + answer_tokens * request.n * flat.output
+    prompt = request.size_bytes + INPUT_MARGIN_TOKENS + unseen
+    picos = prompt * flat.input + answer_tokens * request.n * flat.output
     return nanos_from_picos_up(picos) + flat.request_nanos
 
 
