@@ -56,7 +56,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.ADMIN_ONLY: "What operators ask a gateway takes the API token; a gateway key is for calls.",
     Reason.INVALID_JSON: "The body is not JSON, not UTF-8, or nested too deeply.",
     Reason.INVALID_REQUEST: "A field is missing or wrong; `details.param` names it.",
-    Reason.BODY_TOO_LARGE: "The body is over `gateway.max_body_bytes`.",
+    Reason.BODY_TOO_LARGE: "The body is over `gateway.max_body_bytes`, or holds more values than are read.",
     Reason.BODY_TOO_SLOW: "The body did not arrive within a minute.",
     Reason.MODEL_NOT_FOUND: "No target serves this model. `GET /v1/models` lists those that the key may use.",
     Reason.MODEL_NOT_ALLOWED: "The key, its group or the policy file does not allow this model.",

@@ -44,8 +44,11 @@ BAD_BODIES = {
     "stream a word": (with_body(stream="yes"), 400, "invalid_request"),
     "invalid utf-8": (with_body().replace(b"hello", b"h\xff\xfello"), 400, "invalid_json"),
     "half a surrogate": (with_body().replace(b"hello", b"\\ud800"), 400, "invalid_json"),
-    "deep nesting": (with_body().replace(b'"hello"', b"[" * 100_000 + b"]" * 100_000), 400, "invalid_json"),
+    "deep nesting": (with_body().replace(b'"hello"', b"[" * 50_000 + b"]" * 50_000), 400, "invalid_json"),
     "nul byte": (b"\x00" * 64, 400, "invalid_json"),
+    "a million letters": (with_body(messages=["a"] * 1_000_000), 413, "body_too_large"),
+    "a million empty lists": (with_body(messages=[[]] * 1_000_000), 413, "body_too_large"),
+    "a million numbers": (with_body(messages=[1] * 1_000_000), 413, "body_too_large"),
 }
 
 

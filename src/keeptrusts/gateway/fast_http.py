@@ -10,19 +10,12 @@ import re
 from collections.abc import Coroutine
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.client import Client
-from keeptrusts.gateway.refusals import error_body, error_lines
+from keeptrusts.gateway.parsed_http import HOST, ParsedWay
 
 REQUEST_LINE = b"POST /v1/chat/completions HTTP/1.1\r\n"
 LINE_BYTES = len(REQUEST_LINE)
 MAX_HEAD_BYTES = 16 * 1024
-MAX_PARSED_HEAD_BYTES = 64 * 1024
-MAX_UNCOUNTED_BYTES = 1 << 62
-"""Far below any bound: bytes of a body don't count as a head."""
-
 MAX_HELD_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 60.0
 MAX_NAMES = 1_000
@@ -91,7 +84,8 @@ def read_head(block: bytes) -> dict[bytes, bytes] | None:
         if lower is None or not colon or lower in headers:
             return None
         headers[lower] = value.strip(b" \t")
-    if b"host" not in headers or not _NOT_HERE.isdisjoint(headers):
+    host = headers.get(b"host")
+    if host is None or HOST.fullmatch(host) is None or not _NOT_HERE.isdisjoint(headers):
         return None
     if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
@@ -133,15 +127,12 @@ class WholeRequest:
         self.on_response = protocol.on_response_complete
 
 
-class ShortWay(HttpToolsProtocol):
+class ShortWay(ParsedWay):
     """One connection. ``serve`` is the handler of the short way's requests; a subclass names it."""
 
     _held = b""
     _parsing = False
-    _leaving = False
     _begun = False
-    _reading_head = False
-    _head_bytes = 0
     _held_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -154,12 +145,12 @@ class ShortWay(HttpToolsProtocol):
         """Bytes of one or more requests."""
         self._begun = True
         if self._parsing:
-            self._feed(data)
+            self.parse(data)
             return
         if self._held:
             data = self._held + data
             self._held = b""
-        if not data.startswith(REQUEST_LINE) or self._busy():
+        if not data.startswith(REQUEST_LINE) or self.busy():
             self._parse(data)
             return
         try:
@@ -181,35 +172,18 @@ class ShortWay(HttpToolsProtocol):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def _busy(self) -> bool:
-        under_way: Any = self.cycle
-        return under_way is not None and not under_way.response_complete
-
     def serve(self, client: Client) -> Coroutine[Any, Any, None]:
         """Answers the client."""
         raise NotImplementedError
 
-    def new_request_id(self) -> bytes:
-        """An id for the answer to what could not be read as a request."""
-        raise NotImplementedError
-
     def on_response_complete(self) -> None:
-        """An answer is complete: the next request may follow. ``close_idle`` looks after those that send none.
-
-        uvicorn starts a timer here for each request, and cancels it at the next.
-        """
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
+        """An answer is complete: the next request may follow. ``close_idle`` looks after those that send none."""
         self.answers += 1
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+        super().on_response_complete()
 
     def close_idle(self) -> None:
         """Closes a connection that has been answered, and silent, since the last time this was called."""
-        if self.answers == self.answers_seen and not self._busy() and not self._held:
+        if self.answers == self.answers_seen and not self.busy() and not self._held:
             self.transport.close()
         self.answers_seen = self.answers
 
@@ -217,33 +191,7 @@ class ShortWay(HttpToolsProtocol):
         self._parsing = True
         if self._held_timer is not None:
             self._held_timer.cancel()
-        self._feed(data)
-
-    def _feed(self, data: bytes) -> None:
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_bytes > MAX_PARSED_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse_head()
-
-    def on_message_begin(self) -> None:
-        """The parser sees a request."""
-        self._head_bytes = 0
-        self._reading_head = True
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser has read a header. What stands behind a chunked body looks like one to it, and is none: no proxy in front
-        has seen it as such, so that it could say what only the proxy may."""
-        if self._reading_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """The request's head is whole: what follows is bounded as a body."""
-        self._head_bytes = -MAX_UNCOUNTED_BYTES
-        self._reading_head = False
-        super().on_headers_complete()
-        if self._leaving:
-            self.cycle.keep_alive = False
+        self.parse(data)
 
     def shutdown(self) -> None:
         """The server drains: the request that is under way, or begins to arrive, is the last one here.
@@ -251,7 +199,7 @@ class ShortWay(HttpToolsProtocol):
         A connection whose first request is still on its way gets a moment for it: its client can't know that we leave.
         """
         self._leaving = True
-        if self._busy():
+        if self.busy():
             self.cycle.keep_alive = False
         elif not self._begun:
             self.loop.call_later(FIRST_REQUEST_S, self._close_unless_begun)
@@ -262,28 +210,10 @@ class ShortWay(HttpToolsProtocol):
         if not self._begun:
             self.transport.close()
 
-    def _refuse_head(self) -> None:
-        self._refuse(
-            b"431 Request Header Fields Too Large", f"The request's head is over {MAX_PARSED_HEAD_BYTES} bytes."
-        )
-
-    def _refuse(self, status: bytes, message: str) -> None:
-        refused = Refused(Reason.INVALID_REQUEST, message)
-        body = error_body(refused)
-        self.transport.write(
-            b"HTTP/1.1 %b\r\n%bx-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (status, error_lines(refused), self.new_request_id(), len(body), body)
-        )
-        self.transport.close()
-
     def _hold(self, data: bytes) -> None:
         self._held = data
         if self._held_timer is None:
             self._held_timer = self.loop.call_later(BODY_TIMEOUT_S, self.transport.close)
-
-    def send_400_response(self, msg: str) -> None:
-        """What is not HTTP at all gets our envelope too."""
-        self._refuse(b"400 Bad Request", msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""

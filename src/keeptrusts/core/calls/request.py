@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from keeptrusts.core.calls.conversation import Conversation
+from keeptrusts.core.calls.json_size import refuse_too_many
 from keeptrusts.core.calls.sealed_ids import Seals
 from keeptrusts.core.calls.words import mentions, reworded, words
 from keeptrusts.core.refusal import Reason, Refused
@@ -165,7 +166,8 @@ def unbounded(field: str, why: str) -> Refused:
 
 
 def read_envelope(body: bytes) -> dict[str, Raw]:
-    """The body's top-level fields. Raises Refused(INVALID_JSON or INVALID_REQUEST)."""
+    """The body's top-level fields. Raises Refused(INVALID_JSON, INVALID_REQUEST or BODY_TOO_LARGE)."""
+    refuse_too_many(body)
     if not body.isascii():
         try:
             body.decode()
