@@ -108,6 +108,9 @@ def test_a_price_that_only_a_policy_file_has_is_not_made_up() -> None:
     found = explained(settled(price_version="file:openai:abc"), prices={})
     assert "arithmetic" not in found["attempts"][0]
     assert found["attempts"][0]["price_version"] == "file:openai:abc"
+    assert found["story"][2].endswith(
+        f"it cost ${Decimal(COST) / 10**9:f}, of 18 tokens in and 25 out, by a price that stands in the gateway's policy file."
+    )
 
 
 @pytest.mark.parametrize(

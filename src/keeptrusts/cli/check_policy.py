@@ -13,7 +13,8 @@ from keeptrusts.cli.policy_report import problem_line
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.providers.vendors import VENDORS
 from keeptrusts.core.routing.target import Target
-from keeptrusts.core.rulebook.from_yaml import compile_layers, missing_secrets
+from keeptrusts.core.rulebook.from_yaml import compile_layers
+from keeptrusts.core.rulebook.missing_secrets import missing_secrets
 from keeptrusts.core.rulebook.plain_rules import without_credentials
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.policy_files import PolicyFiles, PolicyUnreadable

@@ -6,7 +6,8 @@ from typing import NamedTuple, TextIO
 
 from keeptrusts.cli.failure import CANNOT_ASK, SAID_NO, Failure
 from keeptrusts.cli.policy_report import problem_line
-from keeptrusts.core.rulebook.from_yaml import compile_layers, missing_secrets
+from keeptrusts.core.rulebook.from_yaml import compile_layers
+from keeptrusts.core.rulebook.missing_secrets import missing_secrets
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.last_good import LastGood
 from keeptrusts.gateway.policy_files import PolicyFiles, PolicyTexts, PolicyUnreadable, StartPolicy

@@ -8,6 +8,7 @@ import msgspec
 from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.attempt_row import AttemptRow, decode_attempts
+from keeptrusts.core.ledger.invariants.calls import FILE_PRICE
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.metering.rendering import Names, told
 from keeptrusts.core.money import usd, usd_per_1k_tokens, usd_text
@@ -58,12 +59,20 @@ def _sentence(attempt: AttemptRow, wallets: Wallets) -> str:
             f"${usd_text(attempt.hold_nanos)} held from {', '.join(wallets.get(attempt.lease_id, ())) or 'its wallets'}"
         )
     ended = {
-        "settled": f"it cost ${usd_text(attempt.cost_nanos)}",
+        "settled": f"it cost ${usd_text(attempt.cost_nanos)}{_by_the_file(attempt)}",
         "void": "nothing was billed",
         "indeterminate": f"nobody knows what it cost, so its hold of ${usd_text(attempt.cost_nanos)} was posted",
     }.get(attempt.outcome, attempt.outcome)
     why = f" ({attempt.reason})" if attempt.reason else ""
     return f"Attempt {attempt.number} went to {attempt.target} for {attempt.model}{chosen}; {held}; {ended}{why}."
+
+
+def _by_the_file(attempt: AttemptRow) -> str:
+    """What stands in the place of an arithmetic where the price is not the ledger's."""
+    if not (attempt.price_version or "").startswith(FILE_PRICE):
+        return ""
+    usage = attempt.usage.usage
+    return f", of {usage.prompt_tokens} tokens in and {usage.output} out, by a price that stands in the gateway's policy file"
 
 
 def _ending(row: EventRow) -> str:

@@ -13,7 +13,8 @@ from msgspec import Struct
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.rulebook.changing import NeedsRestart
 from keeptrusts.core.rulebook.compare import changes
-from keeptrusts.core.rulebook.from_yaml import compile_layers, missing_secrets
+from keeptrusts.core.rulebook.from_yaml import compile_layers
+from keeptrusts.core.rulebook.missing_secrets import missing_secrets
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.gateway.answers import CacheUnusable
 from keeptrusts.gateway.config_status import ConfigStatus, ReloadFailed

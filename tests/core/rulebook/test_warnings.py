@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeptrusts.core.rulebook.from_yaml import missing_secrets
+from keeptrusts.core.rulebook.missing_secrets import missing_secrets
 from tests.core.rulebook.files import SMALLEST, compiled
 
 API = "api: {url: 'http://localhost:8080'}\n"
@@ -61,3 +61,36 @@ def test_a_service_without_its_token_is_a_warning():
     assert result.rulebook is not None
     [problem] = missing_secrets(result.rulebook, {"OPENAI_API_KEY": "a"}, result.places)
     assert (problem.code, problem.path) == ("missing_secret", "policies[0].config.secret_env")
+
+
+STARTS = {
+    "cache: {enabled: true, backend: redis, url_env: STORE}": "cache.url_env",
+    "limits: {store_env: STORE}": "limits.store_env",
+    "limits: {store: 'redis://valkey:6379/0', secret_key_ref: {env: STORE}}": "limits.secret_key_ref.env",
+    "telemetry: {otlp: {endpoint: 'http://collector:4318', headers_env: STORE}}": "telemetry.otlp.headers_env",
+    "gateway: {admin: {listen: '127.0.0.1:41003', token_env: STORE}}": "gateway.admin.listen",
+}
+
+
+@pytest.mark.parametrize("more", STARTS)
+def test_what_a_gateway_does_not_start_without_is_told_before_it_starts(more):
+    result = compiled(more)
+    assert result.rulebook is not None
+    [problem] = missing_secrets(result.rulebook, {"OPENAI_API_KEY": "a"}, result.places)
+    assert (problem.path, problem.line) == (STARTS[more], 6)
+    assert problem.message.startswith("STORE is not set: the gateway does not ")
+    assert missing_secrets(result.rulebook, {"OPENAI_API_KEY": "a", "STORE": "b"}) == []
+
+
+def test_an_admin_listener_without_an_api_wants_the_api_token():
+    rulebook = compiled("gateway: {admin: {listen: '127.0.0.1:41003'}}").rulebook
+    assert rulebook is not None
+    [problem] = missing_secrets(rulebook, {"OPENAI_API_KEY": "a"})
+    assert problem.message.startswith("KEEPTRUSTS_API_TOKEN is not set")
+
+
+def test_a_signed_target_wants_both_halves_of_its_key():
+    rulebook = compiled(base=SMALLEST.replace("openai", "bedrock") + "      region: eu-central-1\n").rulebook
+    assert rulebook is not None
+    found = missing_secrets(rulebook, {})
+    assert [problem.message.split()[0] for problem in found] == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]

@@ -40,7 +40,7 @@ def lint(
 
     Exits with 0 for a valid file (warnings allowed), 1 for a file with errors, 2 for one that cannot be read.
     """
-    from keeptrusts.core.rulebook.from_yaml import missing_secrets
+    from keeptrusts.core.rulebook.missing_secrets import missing_secrets
 
     environment: Mapping[str, str] = os.environ
     files = file or [POLICY_FILE]

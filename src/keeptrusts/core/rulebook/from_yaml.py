@@ -1,6 +1,6 @@
 """The text of a policy file to a Rulebook, or to everything that is wrong with it, all at once. Reads nothing but the text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -62,40 +62,6 @@ def compile_layers(layers: Sequence[Layer]) -> Compiled:
         problem = Problem("wrong_type", message, "", *places.of_value(()) or (1, 1), EXAMPLE)
         return Compiled(None, (sheets.told(problem),))
     return _compile(document, places, tree.problems)
-
-
-def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: Places = NO_PLACES) -> list[Problem]:
-    """A warning for each target, service and the API whose variable is not set; such a target is not called.
-
-    ``places`` (of the same compilation) adds line and column.
-    """
-    found: list[tuple[Path, str, str]] = [
-        (
-            ("providers", "targets", i, "secret_key_ref", "env"),
-            f"{target.secret_env} is not set: target {quoted(target.id)} will not be called",
-            target.secret_env,
-        )
-        for i, target in enumerate(rulebook.targets)
-        if target.secret_env and not environment.get(target.secret_env)
-    ]
-    found += [
-        (
-            ("policies", i, "config", "secret_env"),
-            f"{env} is not set: the service of policy {quoted(policy.name)} will not be asked, and counts as failed",
-            env,
-        )
-        for i, policy in enumerate(rulebook.policies)
-        if KINDS[policy.type].judges == "service"
-        and (env := policy.config.get("secret_env"))
-        and not environment.get(env)
-    ]
-    if rulebook.api and not environment.get(token := rulebook.api.token_env):
-        found.append((("api", "token_env"), f"{token} is not set: the gateway cannot register with the API", token))
-    told = places.sheets.told
-    return [
-        told(Problem("missing_secret", message, path_text(path), *_place(places, path), f"export {env}=...", "warning"))
-        for path, message, env in found
-    ]
 
 
 def _compile(document: dict[str, Any], places: Places, earlier: tuple[Problem, ...]) -> Compiled:
