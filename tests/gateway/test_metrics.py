@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from keeptrusts.core.identity.attribution import Attribution
+from keeptrusts.core.limits.gate import Permit
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.call import Call
 from keeptrusts.gateway.call_counts import MAX_KINDS, OTHER, CallCounts
@@ -121,6 +122,26 @@ def test_a_held_call_shows_in_the_lease_and_the_journal_grows(house: House) -> N
     assert figure(found, "journal_records_total") >= 3
     house.wire.says(reply())
     house.settled()
+
+
+class AwayStore:
+    """A store of limits that has fallen away twice."""
+
+    away, falls, hosts = True, 2, 3
+
+    async def admit(self, *asked: object) -> Permit:
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        return None
+
+
+def test_hosts_that_share_limits_say_whether_their_store_answers(house: House) -> None:
+    names = ("limit_store_away", "limit_store_hosts", "limit_store_falls_total")
+    assert not any(name.startswith("keeptrusts_gateway_limit_store") for name, _ in scraped(house))
+    house.node.meters.store = AwayStore()
+    found = scraped(house)
+    assert [found[f"keeptrusts_gateway_{name}", ()] for name in names] == [1, 3, 2]
 
 
 def test_made_up_names_share_one_row_once_there_are_many() -> None:

@@ -54,6 +54,17 @@ def test_every_metric_that_is_asked_for_is_told_with_the_labels_that_are_asked_f
             assert labels - OF_PROMETHEUS <= seen, query
 
 
+def test_every_metric_that_the_page_lists_is_told(product: Product) -> None:
+    page = (ROOT / "docs" / "how-to" / "monitoring.md").read_text()
+    table = page.split("| Metric, after `keeptrusts_gateway_`")[1].split("\n\n")[0]
+    listed = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    known = {name.removesuffix("_bucket") for name in told(product)}
+    # A store of limits is not here.
+    missing = {n for n in listed if f"keeptrusts_gateway_{n}" not in known and not n.startswith("limit_store_")}
+    assert len(listed) > 30
+    assert missing == set()
+
+
 def test_every_alert_says_how_urgent_it_is_and_what_is_wrong() -> None:
     rules = YAML(typ="safe").load(RULES.read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):

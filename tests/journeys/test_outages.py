@@ -35,6 +35,9 @@ def test_without_the_api_calls_go_on_and_their_rows_arrive_when_it_is_back(tmp_p
         product.start_api()
         every_call_has_its_row(product, "team_outage")
         assert len(product.truth()) == 21
+        product.gateway.wait_for_line("The control plane is in reach again.")
+        assert product.gateway.output.count("The control plane is out of reach") == 1
+        assert "the provider" not in product.gateway.output, "the API is none"
 
         revoked = issue_key(product, "team_outage")
         assert product.chat(revoked).status == 200, "the link works as before"

@@ -113,6 +113,7 @@ def test_a_broken_file_changes_nothing_and_says_where(product: Product):
     key = funded_key(product, "team_broken", usd="10")
     assert product.chat(key).status == 200
     put(product, policy_of(product))
+    until(lambda: "say again what is in force" in product.gateway.output, "the end of the trouble")
 
 
 def test_a_stream_under_way_outlives_its_target(product: Product):

@@ -17,6 +17,7 @@ from keeptrusts.cli.demo import prepare_demo
 from keeptrusts.cli.failure import SAID_NO, Failure
 from keeptrusts.cli.home_dir import POLICY_FILE, AdminToken, admin_token, write_private
 from keeptrusts.cli.listening import LOOPBACK, Address, bound, must_be_free
+from keeptrusts.cli.log_options import supervisors_voice
 from keeptrusts.cli.quickstart import BUDGET_USD, MODEL, TEAM_ID, Glance, glance, policy_text, with_api_url
 from keeptrusts.cli.wallet_view import list_wallets
 from keeptrusts.cli.workers import LAST_GOOD, PYTHON, Source, gateway_command, worker_children
@@ -94,7 +95,7 @@ def prepare_stack(
 
 async def run_stack(stack: Stack, environ: Mapping[str, str], say: Say) -> int:
     """Runs it until a signal; returns the exit code."""
-    supervisor = Supervisor(say)
+    supervisor = Supervisor(supervisors_voice(environ, say))
     stop_on_signals(supervisor)
     own = {**environ, "KEEPTRUSTS_API_TOKEN": stack.token.value}
 

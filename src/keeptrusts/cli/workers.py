@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keeptrusts.cli.listening import Address, bound
+from keeptrusts.cli.log_options import supervisors_voice
 from keeptrusts.supervisor.child import Child
 from keeptrusts.supervisor.shared_port import SharedPort, share
 from keeptrusts.supervisor.supervise import Patience, Supervisor, stop_on_signals
@@ -71,12 +72,13 @@ async def run_workers(
     last_good: bool = False,
 ) -> int:
     """Runs the workers until a signal; returns the exit code. Raises Failure when the port can't be had."""
+    say = supervisors_voice(environ, _say)
     with bound(at) as listener:
-        supervisor = Supervisor(_say, Patience(ready_timeout_s=None))
+        supervisor = Supervisor(say, Patience(ready_timeout_s=None))
         stop_on_signals(supervisor)
 
         async def when_ready() -> Sequence[Child]:
-            _say(f"{workers} gateway workers serve {at}")
+            say(f"{workers} gateway workers serve {at}")
             return []
 
         children = worker_children(source, at, home, share(listener, workers), environ, last_good)

@@ -173,5 +173,6 @@ SOURCES: tuple[Callable[[Node], Iterator[Family]], ...] = (
     _money,
     _cache,
     _journal,
+    _limits,
     _process,
 )

@@ -259,6 +259,8 @@ class Node:
             try:
                 changes = await link.changes(self._heartbeat())
                 self._heard(asked_at)
+                if failures:
+                    log.info("The control plane is in reach again.")
                 failures = 0
                 if changes.retired:
                     self._end_as_retired()

@@ -137,6 +137,8 @@ class Reloader:
     async def _take(self, found: Found, why: str) -> bool:
         status = self.status
         if found.texts == self._active:
+            if status.last_error is not None:
+                log.info("The files say again what is in force: %s", status.fingerprint)
             status.last_error, status.last_error_at_s, status.problems = None, None, ()
             status.from_last_good = False
             return False

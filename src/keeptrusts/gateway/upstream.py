@@ -179,7 +179,7 @@ class _Connection(asyncio.Protocol):
             exchange.finish()
         else:
             what = "in the middle of the answer" if exchange.head_complete else "before it answered"
-            exchange.fail(UpstreamFailed(f"the provider closed the connection {what}", sent=exchange.sent))
+            exchange.fail(UpstreamFailed(f"it closed the connection {what}", sent=exchange.sent))
 
     def expire(self) -> None:
         """The deadline passed."""
