@@ -20,21 +20,14 @@ def missing_secrets(rulebook: Rulebook, environment: Mapping[str, str], places: 
 
     ``places`` (of the same compilation) adds line and column.
     """
-    told = places.sheets.told
-    return [
-        told(
-            Problem(
-                "missing_secret",
-                f"{env} is not set: {follows}",
-                path_text(path),
-                *(places.of_value(path) or (None, None)),
-                f"export {env}=...",
-                "warning",
-            )
-        )
-        for path, env, follows in (*_of_targets(rulebook), *_of_policies(rulebook), *_of_the_gateway(rulebook))
-        if env and not environment.get(env)
-    ]
+    found = []
+    for path, env, follows in (*_of_targets(rulebook), *_of_policies(rulebook), *_of_the_gateway(rulebook)):
+        if env and not environment.get(env):
+            line, column = places.of_value(path) or (None, None)
+            message = f"{env} is not set: {follows}"
+            problem = Problem("missing_secret", message, path_text(path), line, column, f"export {env}=...", "warning")
+            found.append(places.sheets.told(problem))
+    return found
 
 
 def _of_targets(rulebook: Rulebook) -> Iterator[Named]:
