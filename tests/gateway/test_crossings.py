@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from keeptrusts.core.calls.chat import parse_chat
 from keeptrusts.core.limits.limit_set import LimitSet
 from keeptrusts.core.limits.quotas import quotas_of
 from keeptrusts.core.limits.rules import LimitRules, Scoped
@@ -14,7 +15,6 @@ from keeptrusts.core.pricing.pieces import ImagePrice, Pieces
 from keeptrusts.core.pricing.price import Price, Rates
 from keeptrusts.core.routing.target import Target
 from keeptrusts.core.rulebook.rulebook import CacheRules, ConsumerGroup, Embedder, Policy
-from keeptrusts.core.calls.chat import parse_chat
 from keeptrusts.gateway.limiting import estimate
 from keeptrusts.gateway.taking_rules import take_rules
 from tests.gateway.fake_control import BIG, MINI
