@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeptrusts.core.calls.chat import parse_chat
+from keeptrusts.core.calls.completions import parse_embedding
 from keeptrusts.core.pricing.bound import INPUT_MARGIN_TOKENS
 from keeptrusts.core.providers.simulated import simulate_reply
 from keeptrusts.core.routing.target import SimulatedSettings
@@ -46,6 +48,26 @@ def test_a_count_covers_the_bill_and_stays_within_the_bytes(
     counted = counted_input(request)
     assert billed <= counted
     assert counted <= len(raw) + INPUT_MARGIN_TOKENS
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [list(range(500)), [n / 7 for n in range(500)], [True, None] * 200, [[], {}] * 200],
+    ids=["whole", "parts", "words", "brackets"],
+)
+def test_what_is_no_string_is_counted_too(numbers: list[Any]) -> None:
+    schema = {"type": "object", "properties": {"n": {"enum": numbers}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
+    assert counted_input(parse_chat(json.dumps(body).encode())) >= count_tokens(
+        json.dumps(numbers, separators=(",", ":"))
+    )
+
+
+def test_a_prompt_of_token_ids_has_so_many_tokens() -> None:
+    body = {"model": "text-embedding-3-small", "input": [[1000 + n for n in range(300)]] * 2}
+    counted = counted_input(parse_embedding(json.dumps(body).encode()))
+    assert 600 <= counted <= 620
 
 
 def test_a_long_text_is_counted_in_part_and_never_too_low() -> None:

@@ -43,4 +43,4 @@ def counted_input(request: TextRequest) -> int:
     """At least what the prompt's tokens are, where they can be counted."""
     read = request.prompt_strings()
     counted = sum(count_tokens(text) for text in read) + STRING_OVERHEAD_TOKENS * len(read) + CHAT_OVERHEAD_TOKENS
-    return min(counted, request.size_bytes + INPUT_MARGIN_TOKENS)
+    return min(counted + request.prompt_rest(), request.size_bytes + INPUT_MARGIN_TOKENS)

@@ -36,6 +36,7 @@ class CompletionRequest(TextRequest):
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "suffix"})
     read_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "suffix"})
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user"})
+    takes_token_ids: ClassVar[bool] = True
     include_usage = False
 
     def has_media(self) -> bool:
@@ -50,6 +51,7 @@ class EmbeddingRequest(TextRequest):
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"input"})
     read_fields: ClassVar[frozenset[str]] = frozenset({"input"})
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"user"})
+    takes_token_ids: ClassVar[bool] = True
     max_tokens: int | None = 0
 
     def has_media(self) -> bool:

@@ -45,6 +45,9 @@ class TextRequest:
     passing_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields by which the answer depends on more than the request, or by which the call does more than answer."""
 
+    takes_token_ids: ClassVar[bool] = False
+    """Whether whole numbers in its prompt stand for tokens, one each."""
+
     asked: Conversation | None = None
     """The request in its neutral form, once it was translated."""
 
@@ -100,6 +103,11 @@ class TextRequest:
         """Every string that may become a part of the prompt, names of fields too: what an exact count must count."""
         fields = self.fields.keys() & self.prompt_fields
         return [text for field in fields for text in strings(self.value(field), names=True)]
+
+    def prompt_rest(self) -> int:
+        """At most the tokens of all that may become a part of the prompt and is no string: numbers, brackets and the like."""
+        fields = self.fields.keys() & self.prompt_fields
+        return sum(_rest_tokens(self.value(field), self.takes_token_ids) for field in fields)
 
     def judged(self, body: bytes) -> bytes:
         """The JSON text that holds all that the model reads as words: the ``body`` that it was read from."""
@@ -268,3 +276,16 @@ def strings(value: Any, names: bool = False) -> Iterator[str]:
             rest += reversed(value.values())
             if names:
                 rest += value
+
+
+def _rest_tokens(value: Any, ids: bool) -> int:
+    """A token of JSON is never less than a byte of it, and most things are followed by a comma."""
+    rest, tokens = [value], 0
+    while rest:
+        value = rest.pop()
+        if isinstance(value, list | dict):
+            tokens += 0 if ids else 1 if value else 3
+            rest += value if isinstance(value, list) else value.values()
+        elif not isinstance(value, str):
+            tokens += 1 if ids and type(value) is int else len(repr(value)) + 1
+    return tokens
