@@ -49,6 +49,14 @@ async def test_a_text_with_errors_changes_nothing_and_names_each(admin: Caller) 
     assert (await admin.get(URL)).json["version"] == 1
 
 
+async def test_where_the_api_is_need_not_be_said(admin: Caller) -> None:
+    """Each gateway lays its own `api` over what is kept here, so that what needs one has it."""
+    enforced = TEXT + "cost_tracking: {wallet_enforcement: true}\n"
+    assert (await put(admin, enforced)).status == 200
+    elsewhere = await put(admin, enforced + "api: {url: 'http://elsewhere:8080'}\n")
+    assert (elsewhere.status, elsewhere.json["changes"]) == (200, [])
+
+
 async def test_no_key_of_a_group_is_kept_here(admin: Caller) -> None:
     secret = "kt_cg_keep_this_to_yourself_1"
     refused = await put(admin, TEXT + f"consumer_groups: [{{name: g, api_key: {secret}}}]\n")

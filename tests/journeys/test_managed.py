@@ -62,6 +62,8 @@ def test_what_is_pushed_is_in_force_and_reported_and_can_be_taken_back(managed: 
     until(lambda: "version 2" in managed.kt("ledger", "node", "list"), "the gateway says which it goes by")
     managed.kt("policy", "rollback", "1")
     until(lambda: managed.status() == 200, "the version before holds again")
+    managed.push(TEXT.replace("enabled: true", "wallet_enforcement: true"))
+    until(lambda: managed.status() == 402, "budgets are enforced, though nobody said where the API is")
     (managed.directory / "bad.yaml").write_text("providers: {}")
     code, said = managed.kt_ends("policy", "push", str(managed.directory / "bad.yaml"))
     assert code == 2

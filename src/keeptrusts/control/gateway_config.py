@@ -9,7 +9,7 @@ from keeptrusts.control.context import Actor, Control
 from keeptrusts.control.denial import conflict, invalid, not_found
 from keeptrusts.core.problem import Problem
 from keeptrusts.core.rulebook.compare import changes
-from keeptrusts.core.rulebook.from_yaml import compile_rulebook
+from keeptrusts.core.rulebook.managed import compile_managed
 from keeptrusts.core.rulebook.plain_rules import without_credentials
 from keeptrusts.core.rulebook.rulebook import Rulebook
 from keeptrusts.store.books import Books
@@ -95,12 +95,12 @@ async def _add(
 
 
 def _told(before: ConfigRow | None, rulebook: Rulebook) -> tuple[str, ...]:
-    old = None if before is None else compile_rulebook(before.text).rulebook
+    old = None if before is None else compile_managed(before.text).rulebook
     return () if old is None else tuple(change.text for change in changes(old, rulebook))
 
 
 def _checked(text: str) -> tuple[Rulebook, tuple[Problem, ...]]:
-    compiled = compile_rulebook(text)
+    compiled = compile_managed(text)
     rulebook = compiled.rulebook
     if rulebook is None:
         errors = [problem for problem in compiled.problems if problem.severity == "error"]

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from keeptrusts.core.rulebook.layers import Layer
+from keeptrusts.core.rulebook.managed import own_api
 from keeptrusts.gateway.policy_files import PolicyAway, PolicyFiles, PolicyTexts, PolicyUnreadable, Stamp
 
 TIMEOUT_S = 3.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-TOKEN_ENV = "KEEPTRUSTS_API_TOKEN"
 MANAGED = "gateway-config version "
 
 
@@ -50,8 +50,7 @@ class ManagedPolicy(PolicyFiles):
         except (KeyError, TypeError, ValueError):
             raise PolicyUnreadable(f"what answers at {self._url} is not the Keeptrusts API") from None
         # Where a gateway finds its API is its own affair: whatever the configuration says of that is laid under this.
-        own = f"api: {{url: {json.dumps(self._url)}, token_env: {TOKEN_ENV}}}\n"
-        return (managed, *super().read(), Layer("--managed", own))
+        return (managed, *super().read(), own_api(self._url))
 
     def _ask(self, path: str) -> Any:
         parts = urlsplit(self._url)

@@ -118,7 +118,8 @@ def _run_one(
 
 
 def _files(source: Source, environ: Mapping[str, str]) -> "PolicyFiles":
-    from keeptrusts.gateway.managed_policy import TOKEN_ENV, ManagedPolicy
+    from keeptrusts.core.rulebook.managed import TOKEN_ENV
+    from keeptrusts.gateway.managed_policy import ManagedPolicy
     from keeptrusts.gateway.policy_files import PolicyFiles
 
     if source.managed_by is None:

@@ -195,13 +195,15 @@ def push(
 
     It is checked first, here and there. No key of a group may stand in it: make keys with `kt tokens create`.
     """
+    from keeptrusts.core.rulebook.managed import compile_managed
     from keeptrusts.gateway.policy_files import PolicyUnreadable, read_policy_file
 
-    _sound_rulebook(file)
     try:
-        body: dict[str, object] = {"text": read_policy_file(file), "description": description}
+        text = read_policy_file(file)
     except PolicyUnreadable as trouble:
         raise Failure(str(trouble), CANNOT_ASK) from None
+    _sound(file, compile_managed(text))
+    body: dict[str, object] = {"text": text, "description": description}
     if expect is not None:
         body["expected_version"] = expect
     _told(api_of_this_shell().put("gateway-config", body))
@@ -260,7 +262,10 @@ def compiled_files(files: Sequence[Path]) -> "Compiled":
 
 
 def _sound_rulebook(file: Path) -> "Rulebook":
-    compiled = compiled_files([file])
+    return _sound(file, compiled_files([file]))
+
+
+def _sound(file: Path, compiled: "Compiled") -> "Rulebook":
     if compiled.rulebook is None:
         lines = [problem_line(str(file), problem) for problem in compiled.problems if problem.severity == "error"]
         raise Failure("\n".join([f"{file} has errors", *lines]), CANNOT_ASK)
