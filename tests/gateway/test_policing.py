@@ -328,6 +328,79 @@ def test_a_call_is_refused_for_what_it_is(
     here.settled()
 
 
+NAMED_TWICE = b'{"model":"gpt-4o-mini","messages":[],"tools":[{"type":"function","function":{"name":"shell"},"function":{"name":"ok"}}]}'
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "name": "shell", "function": {"name": "ok"}}]},
+        {"tools": [{"type": "function", "name": "ok", "custom": {"name": "shell"}}]},
+        {"tools": [{"type": "namespace", "name": "ok", "tools": [{"type": "function", "name": "shell"}]}]},
+        {"mcp_servers": [{"type": "url", "name": "elsewhere", "url": "https://elsewhere.example"}]},
+        {"web_search_options": {}},
+    ],
+    ids=["a name beside", "a name within", "a tool within a tool", "a server of tools", "a search"],
+)
+def test_a_tool_has_no_other_name_by_which_it_passes(loop: HandLoop, tmp_path: Path, fields: Any) -> None:
+    here = house(loop, tmp_path, Policy("t", "tool_allowlist", "block", {"allowed": ["ok"]}))
+    told = here.call(ask(**fields))
+    loop.turn()
+    assert told.status == 409
+    here.settled()
+
+
+def test_a_tool_that_is_named_twice_goes_on_by_the_name_that_was_judged(loop: HandLoop, tmp_path: Path) -> None:
+    here = house(loop, tmp_path, Policy("t", "tool_allowlist", "block", {"allowed": ["ok"]}))
+    here.call(NAMED_TWICE)
+    loop.turn()
+    assert b"shell" not in bytes(here.wire.written)
+    here.wire.says(reply())
+    loop.turn()
+    here.settled()
+
+
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "a", "schema": {"properties": {"b": {"description": "project aurora"}}}},
+}
+ASIDE = {
+    "an answer's schema": ("chat", {"response_format": SCHEMA}),
+    "a name in a schema": ("chat", {"tools": [{"function": {"name": "f", "parameters": {"properties": {"project aurora": {}}}}}]}),
+    "what a function is for": ("chat", {"functions": [{"name": "f", "description": "project aurora"}]}),
+    "the answer foretold": ("chat", {"prediction": {"type": "content", "content": "project aurora"}}),
+    "a field of the server's": ("chat", {"documents": [{"id": "project aurora"}]}),
+    "the server's template": ("chat", {"chat_template_kwargs": {"type": "project aurora"}}),
+    "a role of one's own": ("chat", {"messages": [{"role": "project aurora", "content": "x"}]}),
+    "Responses' schema": ("responses", {"input": "x", "text": {"format": {"type": "json_schema", "schema": {"title": "project aurora"}}}}),
+    "a stored prompt's words": ("responses", {"input": "x", "prompt": {"id": "p", "variables": {"type": "project aurora"}}}),
+    "Messages' schema": ("messages", {"max_tokens": 5, "output_config": {"format": {"type": "json_schema", "schema": {"a": "project aurora"}}}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ASIDE)
+def test_words_are_judged_wherever_the_model_may_read_them(loop: HandLoop, tmp_path: Path, where: str) -> None:
+    door, fields = ASIDE[where]
+    here = house(loop, tmp_path, NAMES)
+    path = {"chat": "/v1/chat/completions"}.get(door, f"/v1/{door}")
+    told = here.send(path, ask(**fields))
+    loop.turn()
+    assert told.status == 409, told.body
+    here.settled()
+
+
+def test_a_redacted_call_keeps_no_name_either(loop: HandLoop, tmp_path: Path) -> None:
+    here = house(loop, tmp_path, PII)
+    schema = {"type": "object", "properties": {"bob@example.com": {"type": "string"}}}
+    here.call(ask(tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}]))
+    loop.turn()
+    assert b"bob@" not in bytes(here.wire.written)
+    assert b"[EMAIL]" in bytes(here.wire.written)
+    here.wire.says(reply())
+    loop.turn()
+    here.settled()
+
+
 def test_calls_go_only_where_data_may_stay(loop: HandLoop, tmp_path: Path) -> None:
     from keeptrusts.core.routing.target import Target
 

@@ -134,8 +134,8 @@ class Policing:
             await self._judge_text(self._text, call, request)
         for outside in self._outside:
             others = await outside.judge(call, request.door, "input", list(request.texts()))
-            if others:
-                await in_turns(request.reword(others))
+            if outside.acts:
+                await in_turns(request.reword(others, every=True))
 
     async def _judge_text(self, text: Text, call: Call, request: TextRequest) -> None:
         try:
@@ -229,6 +229,7 @@ def _forbidden(rules: ToolRules) -> Callable[[TextRequest, str], str | None]:
         if request.fields.keys().isdisjoint(TOOL_FIELDS):
             return None
         tool = next((tool for tool in tools_of(request) if rules.refuses(tool)), None)
+        request.write_anew(TOOL_FIELDS)
         return None if tool is None else "".join(c if c.isalnum() or c in "_-." else "_" for c in tool[:64])
 
     return find

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from msgspec import Raw
 
 from keeptrusts.core.calls.request import (
+    SETTINGS,
     TextRequest,
     count_reader,
     encode,
@@ -52,7 +53,7 @@ class ChatRequest(TextRequest):
     prompt_fields: ClassVar[frozenset[str]] = frozenset(
         {"messages", "tools", "tool_choice", "functions", "function_call", "response_format"}
     )
-    read_fields: ClassVar[frozenset[str]] = frozenset({"messages", "tools", "functions"})
+    settings: ClassVar[frozenset[str]] = SETTINGS | {"audio", "web_search_options"}
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user", "metadata"})
     unbounded_fields: ClassVar[Mapping[str, str]] = {
         "web_search_options": "a web search is billed by what it finds",

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from keeptrusts.core.calls.chat import read_stream_options
 from keeptrusts.core.calls.request import (
+    SETTINGS,
     TextRequest,
     count_reader,
     limit_reader,
@@ -34,7 +35,7 @@ class CompletionRequest(TextRequest):
 
     door: ClassVar[str] = "completions"
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "suffix"})
-    read_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "suffix"})
+    settings: ClassVar[frozenset[str]] = SETTINGS | {"best_of", "echo"}
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user"})
     takes_token_ids: ClassVar[bool] = True
     include_usage = False
@@ -49,7 +50,7 @@ class EmbeddingRequest(TextRequest):
 
     door: ClassVar[str] = "embeddings"
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"input"})
-    read_fields: ClassVar[frozenset[str]] = frozenset({"input"})
+    settings: ClassVar[frozenset[str]] = SETTINGS | {"dimensions", "encoding_format"}
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"user"})
     takes_token_ids: ClassVar[bool] = True
     max_tokens: int | None = 0

@@ -3,7 +3,7 @@
 What such a call can use at most is told as ``most_input``, ``most_output`` (tokens) and ``pieces``; prices make money of it.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ from msgspec import Raw
 from keeptrusts.core.calls.form import Part, read_form, write_form
 from keeptrusts.core.calls.other_usage import NO_OTHER, Other
 from keeptrusts.core.calls.request import (
+    SETTINGS,
     TextRequest,
     encode,
     missing,
@@ -39,7 +40,20 @@ class MediaRequest(TextRequest):
 
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"user"})
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "input", "instructions"})
-    read_fields: ClassVar[frozenset[str]] = frozenset({"prompt", "input", "instructions"})
+    settings: ClassVar[frozenset[str]] = SETTINGS | {
+        *("size", "quality", "style", "background", "moderation", "partial_images", "input_fidelity", "output_format"),
+        *(
+            "output_compression",
+            "response_format",
+            "voice",
+            "speed",
+            "stream_format",
+            "language",
+            "include",
+            "include[]",
+        ),
+        *("timestamp_granularities", "timestamp_granularities[]", "chunking_strategy"),
+    }
     parts: tuple[Part, ...] | None = None
     pieces = NO_OTHER
     repeats = False
@@ -60,6 +74,16 @@ class MediaRequest(TextRequest):
         """The most tokens of input."""
         return self.size_bytes + INPUT_MARGIN_TOKENS + IMAGE_INPUT_TOKENS * len(self.files)
 
+    def texts(self) -> Iterator[str]:
+        """See TextRequest: of a form, every field, though it be repeated."""
+        if self.parts is None:
+            yield from super().texts()
+        else:
+            yield from (part.content.decode(errors="replace") for part in self.parts if self._is_read(part))
+
+    def _is_read(self, part: Part) -> bool:
+        return part.filename is None and part.name not in self.settings
+
     def judged(self, body: bytes) -> bytes:
         """See TextRequest: a form's words as JSON, without its files."""
         return body if self.parts is None else encode(list(self.texts()))
@@ -70,7 +94,7 @@ class MediaRequest(TextRequest):
         yield from super().reword(others, every)
         if self.parts is not None:
             told = self.parts
-            self.parts = tuple(_reworded(part, others) if part.name in self.read_fields else part for part in told)
+            self.parts = tuple(_reworded(part, others) if self._is_read(part) else part for part in told)
             self.size_bytes = (
                 size_bytes + sum(len(part.content) for part in self.parts) - sum(len(p.content) for p in told)
             )
@@ -89,7 +113,7 @@ class MediaRequest(TextRequest):
 def _reworded(part: Part, others: Mapping[str, str]) -> Part:
     told = part.content.decode(errors="replace")
     other = others.get(told)
-    return part if other is None or part.filename is not None else msgspec.structs.replace(part, content=other.encode())
+    return part if other is None else msgspec.structs.replace(part, content=other.encode())
 
 
 class ImagesRequest(MediaRequest):

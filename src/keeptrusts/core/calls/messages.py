@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from keeptrusts.core.calls.chat import refuse_server_tools
 from keeptrusts.core.calls.request import (
+    SETTINGS,
     TextRequest,
     limit_reader,
     missing,
@@ -31,7 +32,9 @@ class MessagesRequest(TextRequest):
 
     door: ClassVar[str] = "messages"
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"system", "messages", "tools", "tool_choice", "output_config"})
-    read_fields: ClassVar[frozenset[str]] = frozenset({"system", "messages", "tools"})
+    settings: ClassVar[frozenset[str]] = SETTINGS | {
+        *("stop_sequences", "thinking", "container", "mcp_servers", "speed", "inference_geo", "context_management"),
+    }
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "metadata"})
     unbounded_fields: ClassVar[Mapping[str, str]] = {
         "mcp_servers": "what its servers answer is billed as input",

@@ -5,7 +5,7 @@ What is sent upstream is written from this envelope again, so that the provider 
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -24,6 +24,16 @@ encode = msgspec.json.Encoder().encode
 
 MAX_MODEL_NAME = 256
 
+SETTINGS = frozenset(
+    {
+        *("model", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "max_output_tokens", "stop"),
+        *("temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias"),
+        *("logprobs", "top_logprobs", "user", "metadata", "store", "service_tier", "safety_identifier", "modalities"),
+        *("prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls", "reasoning_effort", "verbosity"),
+    }
+)
+"""What many dialects call what is said to a provider and not to a model."""
+
 
 class TextRequest:
     """``fields`` are the body's top-level values, unparsed. ``max_tokens`` is the client's output limit for each answer,
@@ -36,8 +46,8 @@ class TextRequest:
     """The client's dialect, by the name of its route."""
     prompt_fields: ClassVar[frozenset[str]]
     """Fields whose strings may become a part of the prompt."""
-    read_fields: ClassVar[frozenset[str]]
-    """Of those, what the model reads as words: what policies judge."""
+    settings: ClassVar[frozenset[str]]
+    """Fields that no model reads as words. Policies judge all others, whether we know them or not."""
     beside_the_answer: ClassVar[frozenset[str]]
     """Fields that can't change the answer."""
     unbounded_fields: ClassVar[Mapping[str, str]] = {}
@@ -82,22 +92,27 @@ class TextRequest:
 
     def texts(self) -> Iterator[str]:
         """Every string that the model reads as words, decoded."""
-        for field in sorted(self.fields.keys() & self.read_fields):
-            yield from words(self.value(field))
+        for field in sorted(self.fields.keys() - self.settings):
+            yield from words(self.value(field), free=field not in self.prompt_fields)
 
     def reword(self, others: Mapping[str, str], every: bool = False) -> Generator[None, None, None]:
         """Puts other words in the place of those that ``others`` names, in steps. Fields with such words are written anew,
         from what was read of them; ``every`` field is, where what was checked must be all that is sent: a repeated key can
         hide a word from who reads the last of the two."""
-        for field in sorted(self.fields.keys() & self.read_fields):
-            value = self.value(field)
-            if others and (yield from mentions(value, others)):
-                value = yield from reworded(value, others)
+        for field in sorted(self.fields.keys() - self.settings):
+            value, free = self.value(field), field not in self.prompt_fields
+            if others and (yield from mentions(value, others, free)):
+                value = yield from reworded(value, others, free)
             elif not every:
                 continue
             changed = Raw(encode(value))
             self.size_bytes += len(bytes(changed)) - len(bytes(self.fields[field]))
             self.fields = {**self.fields, field: changed}
+
+    def write_anew(self, fields: Iterable[str]) -> None:
+        """What was read of these fields is what is sent: a repeated key can't show the provider another value."""
+        for field in self.fields.keys() & frozenset(fields):
+            self.fields = {**self.fields, field: Raw(encode(self.value(field)))}
 
     def prompt_strings(self) -> list[str]:
         """Every string that may become a part of the prompt, names of fields too: what an exact count must count."""

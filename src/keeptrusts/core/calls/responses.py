@@ -8,6 +8,7 @@ from msgspec import Raw
 from keeptrusts.core.calls.chat import refuse_server_tools
 from keeptrusts.core.calls.request import (
     NOTHING,
+    SETTINGS,
     TextRequest,
     encode,
     limit_reader,
@@ -39,7 +40,9 @@ class ResponsesRequest(TextRequest):
 
     door: ClassVar[str] = "responses"
     prompt_fields: ClassVar[frozenset[str]] = frozenset({"input", "instructions", "tools", "tool_choice", "text"})
-    read_fields: ClassVar[frozenset[str]] = frozenset({"input", "instructions", "tools"})
+    settings: ClassVar[frozenset[str]] = SETTINGS | {
+        *(PREVIOUS, "conversation", "background", "include", "reasoning", "truncation", "max_tool_calls"),
+    }
     beside_the_answer: ClassVar[frozenset[str]] = frozenset({"stream", "stream_options", "user", "metadata"})
     passing_fields: ClassVar[frozenset[str]] = frozenset({"conversation", "background"})
 

@@ -1,6 +1,7 @@
 """Which strings of a request or an answer are words, which only name things or carry data; and the same with other words."""
 
 from collections.abc import Container, Generator, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 NOT_WORDS = frozenset(
@@ -24,8 +25,14 @@ NOT_WORDS = frozenset(
 )
 """Fields of messages, parts and items that a model does not read as words: kinds, names of things, pictures and sound."""
 
+ROLES = frozenset({"user", "assistant", "system", "developer", "tool", "function", "model"})
+"""Some servers write a role into the prompt, whatever it says: one that is none of these is words."""
+
 FREE = frozenset({"parameters", "input_schema", "schema", "arguments"})
-"""Fields in which callers use names of their own: everything in them is words."""
+"""Fields in which callers use names of their own: everything in them is words, the names too."""
+
+OF_A_NAME = object()
+"""The place of a name, in a mapping whose names callers choose."""
 
 LONG_NUMBER = 1_000_000
 """Numbers of seven digits or more may be somebody's: where callers choose the fields they are read as words."""
@@ -63,6 +70,7 @@ def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Gener
     if not isinstance(value, list | dict):
         return others.get(value, value) if isinstance(value, str) else value
     rest: list[tuple[Any, bool]] = [(value, free)]
+    renamed: list[tuple[dict[str, Any], str]] = []
     seen = 0
     while rest:
         inside, free = rest.pop()
@@ -70,18 +78,23 @@ def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Gener
             seen += 1
             if seen % TURN_NODES == 0:
                 yield
-            if isinstance(inner, str):
+            if place is OF_A_NAME:
+                if inner in others:
+                    renamed.append((inside, inner))
+            elif isinstance(inner, str):
                 inside[place] = others.get(inner, inner)
             elif isinstance(inner, list | dict):
                 rest.append((inner, is_free))
             elif is_free and type(inner) is int and abs(inner) >= LONG_NUMBER:
                 inside[place] = others.get(str(inner), inner)
+    for inside, name in renamed:
+        inside[others[name]] = inside.pop(name)
     return value
 
 
-def mentions(value: Any, some: Container[str]) -> Generator[None, None, bool]:
+def mentions(value: Any, some: Container[str], free: bool = False) -> Generator[None, None, bool]:
     """Whether one of the value's words is among ``some``, in steps."""
-    for seen, text in enumerate(words(value)):
+    for seen, text in enumerate(words(value, free)):
         if text in some:
             return True
         if seen % TURN_NODES == TURN_NODES - 1:
@@ -95,10 +108,14 @@ def _places(inside: Any, free: bool) -> Places:
         return ((at, item, free) for at, item in enumerate(inside))
     if not isinstance(inside, dict):
         return iter(())
+    if free:
+        return chain(
+            ((OF_A_NAME, name, True) for name in inside), ((name, inner, True) for name, inner in inside.items())
+        )
     return (
-        (name, inner, free or _is_free(name, inside))
+        (name, inner, _is_free(name, inside))
         for name, inner in inside.items()
-        if free or name not in NOT_WORDS or _is_text_source(name, inside)
+        if name not in NOT_WORDS or _is_text_after_all(name, inside)
     )
 
 
@@ -107,6 +124,10 @@ def _is_free(name: str, within: Mapping[str, Any]) -> bool:
     return name in FREE or (name == "input" and isinstance(within.get(name), dict))
 
 
-def _is_text_source(name: str, within: Mapping[str, Any]) -> bool:
-    """A document whose text stands where others have Base64."""
-    return name == "data" and within.get("type") == "text"
+def _is_text_after_all(name: str, within: Mapping[str, Any]) -> bool:
+    """A document whose text stands where others have Base64, an answer's form with its schema, a role of the caller's own."""
+    if name == "data":
+        return within.get("type") == "text"
+    if name == "format":
+        return isinstance(within[name], dict)
+    return name == "role" and isinstance(within[name], str) and within[name] not in ROLES

@@ -49,7 +49,7 @@ class ToolRules:
         return tool in self._blocked or (self._allowed is not None and tool not in self._allowed)
 
 
-TOOL_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call"})
+TOOL_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call", "mcp_servers", "web_search_options"})
 FREE_CHOICES = frozenset({"auto", "none", "required", "any"})
 """A choice of no tool in particular."""
 
@@ -58,6 +58,9 @@ def tools_of(request: TextRequest) -> Iterator[str]:
     """The tools that a call gives or asks for, by their names."""
     for field in sorted(request.fields.keys() & TOOL_FIELDS):
         value = request.value(field)
+        if field == "web_search_options":
+            yield from () if value is None else (field,)
+            continue
         chosen = field in ("tool_choice", "function_call")
         for tool in value if isinstance(value, list) else [value]:
             yield from _names(tool, chosen)
@@ -70,13 +73,16 @@ def _names(tool: Any, chosen: bool) -> Iterator[str]:
         return
     if not isinstance(tool, dict):
         return
-    inner = next((tool[key] for key in ("function", "custom") if isinstance(tool.get(key), dict)), tool)
-    name, kind_of_tool = inner.get("name"), tool.get("type")
-    if isinstance(name, str):
-        yield name
-    elif isinstance(tool.get("tools"), list):
-        for each in tool["tools"]:
+    # Servers differ in where they look for the name: all of them count, and so do tools within a tool.
+    told = (tool, *(tool[key] for key in ("function", "custom") if isinstance(tool.get(key), dict)))
+    names = [each["name"] for each in told if isinstance(each.get("name"), str)]
+    within, kind_of_tool = tool.get("tools"), tool.get("type")
+    yield from names
+    if isinstance(within, list):
+        for each in within:
             yield from _names(each, chosen)
+    elif names:
+        return
     elif isinstance(kind_of_tool, str) and not (chosen and kind_of_tool in FREE_CHOICES):
         yield kind_of_tool
 
