@@ -49,6 +49,12 @@ async def test_a_text_with_errors_changes_nothing_and_names_each(admin: Caller) 
     assert (await admin.get(URL)).json["version"] == 1
 
 
+async def test_what_is_missing_is_told_of_the_text_alone(admin: Caller) -> None:
+    answer = await put(admin, "version: '1'\n")
+    assert answer.json["error"]["message"].startswith("the configuration has 1 error: line 1: ")
+    assert "--managed" not in str(answer.json)
+
+
 async def test_where_the_api_is_need_not_be_said(admin: Caller) -> None:
     """Each gateway lays its own `api` over what is kept here, so that what needs one has it."""
     enforced = TEXT + "cost_tracking: {wallet_enforcement: true}\n"
