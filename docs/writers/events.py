@@ -69,7 +69,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "cost": ("USD, null", "What the call cost, over all its attempts; null when there was none."),
     "cost_usd": ("USD, null", "The same as `cost`."),
     "saved": ("USD", "What a cached answer cost when it was bought."),
-    "unpriced": ("true or false", "The model had no price: the cost is recorded as 0."),
+    "unpriced": (
+        "true or false",
+        "The model had no price, and the cost is recorded as 0; or something beside words had none, and the cost is the hold.",
+    ),
     "price_version": ("text, null", "The version of the price that made the cost."),
     "latency_ms": ("number", "Until the answer was complete, from the moment the call came in."),
     "cache_hit": ("true or false", "Answered from the cache."),

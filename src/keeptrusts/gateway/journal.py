@@ -162,7 +162,7 @@ class Journal:
     def fail(self, why: str) -> None:
         """Nothing more may be admitted: the journal is not what it should be."""
         if self.failure is None:
-            log.critical("The journal in %s failed, so no more calls are admitted: %s", self.directory, why)
+            log.critical("The journal in %s failed, so no call is admitted until a restart: %s", self.directory, why)
             self.failure = why
 
     def _flush(self) -> None:

@@ -378,7 +378,7 @@ class Node:
         with suppress(JournalFailed):
             await self.journal.written()
         if not await shipper.finish(FINISH_S, FINISH_STUCK_S):
-            log.warning("The control plane is out of reach: the rest of the journal is shipped at the next start.")
+            log.warning("Not all of the journal was shipped: the next start on this data directory ships the rest.")
         elif ended:
             # A call that was cut off still holds money: then the next start recovers it from the journal.
             (self.journal.directory / RETIRED_MARK).touch()
