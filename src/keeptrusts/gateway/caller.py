@@ -18,6 +18,7 @@ from keeptrusts.gateway.scopes import Meters, Scopes
 
 DIGEST_BYTES = 16
 
+MAX_CALLING = 1_000
 MAX_DERIVED = 10_000
 """Callers with an addition of their clients' that are remembered: values that clients make up must not fill the memory."""
 
@@ -135,6 +136,7 @@ class Callers:
         self.scopes = scopes
         self._groups: Mapping[str, ConsumerGroup] = {group.name: group for group in groups}
         self._by_digest: dict[bytes, Caller] = {}
+        self._calling: dict[bytes, Caller] = {}
         self._records: dict[str, KeyRecord] = {}
         self._digests_of_key: dict[str, tuple[bytes, ...]] = {}
         for group in self._groups.values():
@@ -154,14 +156,26 @@ class Callers:
         return blake2b(key, digest_size=DIGEST_BYTES, key=self._pepper).digest()
 
     def find(self, key: bytes) -> Caller | None:
-        """The caller whose credential this is."""
-        return self._by_digest.get(blake2b(key, digest_size=DIGEST_BYTES, key=self._pepper).digest())
+        """The caller whose credential this is.
+
+        Keys that are in use are remembered as they came, which spares most calls the hash: they are in memory anyway, in
+        their connections' heads. Any change of a key forgets them all.
+        """
+        caller = self._calling.get(key)
+        if caller is None:
+            caller = self._by_digest.get(self.digest(key))
+            if caller is not None:
+                if len(self._calling) >= MAX_CALLING:
+                    self._calling.clear()
+                self._calling[key] = caller
+        return caller
 
     def put(self, record: KeyRecord) -> None:
         """Adds or replaces an issued key."""
         for digest in self._digests_of_key.get(record.key_id, ()):
             self._by_digest.pop(digest, None)
         self._derived.clear()
+        self._calling.clear()
         self._records[record.key_id] = record
         caller = self._of_key(record)
         found = {bytes.fromhex(record.digest): caller}

@@ -113,7 +113,12 @@ class _Connection(asyncio.Protocol):
         end = data.find(b"\r\n\r\n")
         head = data[: end + 2].lower()
         start = head.find(_LENGTH) + len(_LENGTH)
-        if end < 0 or start < len(_LENGTH) or b"\r\ntransfer-encoding" in head or b"\r\nconnection" in head:
+        if (
+            end < 0
+            or start < len(_LENGTH)
+            or head.find(b"\r\ntransfer-encoding") >= 0
+            or head.find(b"\r\nconnection") >= 0
+        ):
             return False
         length = head[start : head.find(b"\r\n", start)]
         if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or head.count(b"\r\ncontent-length") != 1:

@@ -111,7 +111,8 @@ def parse_chat(body: bytes) -> ChatRequest:
 
 
 def _holds(text: bytes, word: bytes) -> bool:
-    return word[:1] in text and word in text
+    # Not `in`: for bytes it makes an exception, and drops it, before it looks.
+    return text.find(word[0]) >= 0 and text.find(word) >= 0
 
 
 def read_stream_options(request: TextRequest, raw: Raw) -> None:
