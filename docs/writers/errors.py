@@ -75,7 +75,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.NOT_READY: "The gateway is starting or stopping, or has not heard from the API for `gateway.max_stale_s`.",
     Reason.JOURNAL_FAILED: "The gateway can't write its journal (disk full, I/O error), so it takes no calls. It needs a restart.",
     Reason.JOURNAL_FULL: "More of the gateway's journal than `gateway.max_journal_bytes` waits for the API, so it takes no calls. It goes on by itself when the API has taken enough of it.",
-    Reason.TARGET_UNAVAILABLE: "The environment lacks the secret of every target that serves this model.",
+    Reason.TARGET_UNAVAILABLE: "No target that serves this model may be used: the environment lacks its secret, or `max_price` keeps calls off it. The message says which, for each.",
     Reason.UPSTREAM_ERROR: "The provider failed or could not be reached.",
     Reason.UPSTREAM_TIMEOUT: "The provider was too slow.",
     Reason.UPSTREAM_RATE_LIMITED: "The provider's own rate limit is reached. Its `retry-after` is passed on.",

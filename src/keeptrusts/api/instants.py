@@ -1,10 +1,16 @@
 """``since`` and ``until`` of a query, as people write them, to Unix nanoseconds."""
 
+from typing import Annotated
+
+from fastapi import Query
+
 from keeptrusts.api.errors import bad_request
 from keeptrusts.clock import NANOS_PER_MS, unix_ms
 from keeptrusts.control.context import Control
-from keeptrusts.core.metering.instants import BadInstant, instant_of
+from keeptrusts.core.metering.instants import FORMS, BadInstant, instant_of
 from keeptrusts.core.metering.selection import END_OF_TIME_NS
+
+Instant = Annotated[str | None, Query(max_length=100, description=f"{FORMS}.")]
 
 
 def instant_ns(control: Control, name: str, text: str | None, default_ns: int) -> int:

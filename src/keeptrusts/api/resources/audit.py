@@ -10,13 +10,12 @@ from starlette.responses import Response
 
 from keeptrusts.api.access import TheControl
 from keeptrusts.api.exact_json import answer
-from keeptrusts.api.instants import instant_ns
+from keeptrusts.api.instants import Instant, instant_ns
 from keeptrusts.api.shapes import PAGE_DEFAULT, PAGE_MAX, Usd, rfc3339
 from keeptrusts.clock import instant_at_ms
 from keeptrusts.control import audit
 from keeptrusts.core.audit.statement import BadStatement, Sealed, read_statement
 from keeptrusts.core.ids import base36
-from keeptrusts.core.metering.instants import FORMS
 from keeptrusts.core.metering.rendering import timestamp
 from keeptrusts.core.metering.selection import END_OF_TIME_NS
 from keeptrusts.core.money import usd
@@ -70,7 +69,6 @@ class CheckpointPage(BaseModel):
 
 
 Filter = Annotated[str | None, Query(max_length=200)]
-Instant = Annotated[str | None, Query(max_length=100, description=f"{FORMS}.")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 Cursor = Annotated[int | None, Query(ge=0, lt=2**63, description="The next_cursor of the answer before.")]
 

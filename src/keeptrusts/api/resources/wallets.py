@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.exact_json import answer
-from keeptrusts.api.instants import instant_ns
+from keeptrusts.api.instants import Instant, instant_ns
 from keeptrusts.api.repeats import TheRepeat, once
 from keeptrusts.api.resources.wallet_shapes import (
     Allocate,
@@ -108,8 +108,8 @@ async def transactions(
     control: TheControl,
     team_id: TeamId = None,
     wallet: WalletName = None,
-    since: str | None = None,
-    until: str | None = None,
+    since: Instant = None,
+    until: Instant = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
