@@ -51,7 +51,7 @@ def report(verdicts: Verdicts) -> str:
 def _last_line(verdicts: Verdicts) -> str:
     if verdicts.broken:
         broken = ", ".join(it.invariant for it in verdicts.all if it.broken)
-        return f"The ledger does NOT hold: {verdicts.broken:,} findings ({broken})."
+        return f"The ledger does NOT hold: {verdicts.broken:,} finding{'s' * (verdicts.broken != 1)} ({broken})."
     unseen = [it.invariant for it in verdicts.all if it.ok is None]
     return "The ledger holds." + (f" Nothing is known of {', '.join(unseen)} yet." if unseen else "")
 
