@@ -108,7 +108,7 @@ def _near_answers() -> NearAnswers:
         return NearAnswers()
     except ImportError:
         raise CacheUnusable(
-            "`cache.mode: semantic` needs numpy, which is not installed: pip install 'keeptrusts[semantic]'."
+            "`cache.mode: semantic` needs numpy, which is not installed: pip install '.[semantic]' in the checkout."
         ) from None
 
 

@@ -53,7 +53,7 @@ def _otlp(rules: OtlpRules, environment: Mapping[str, str]) -> Callable[[str], S
         from keeptrusts.gateway.otlp import Otlp
     except ImportError:
         raise StartRefused(
-            "telemetry.otlp needs OpenTelemetry: install keeptrusts with its extra, as in pip install 'keeptrusts[otel]'"
+            "telemetry.otlp needs OpenTelemetry: install Keeptrusts with its extra, as in pip install '.[otel]' in its checkout"
         ) from None
     return lambda node_id: Otlp(rules.endpoint, headers, rules.service_name, node_id)
 
