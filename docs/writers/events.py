@@ -86,7 +86,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "http_status": ("number", "What the client got; 0 when a crash left it unknown."),
     "gateway_id": ("text", "The node that served it."),
     "period": ("text, null", "The wallet period that paid, as `monthly:2026-11-01`."),
-    "ticket": ("null", "Reserved for calls that are held for approval."),
+    "ticket": ("text, null", "The ticket that the call was held with for an approver, by a budget or a policy."),
 }
 
 STATUSES: Mapping[CallStatus, str] = {

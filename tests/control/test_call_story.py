@@ -11,6 +11,7 @@ from keeptrusts.control.event_rows import call_row
 from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage, UsageSource
 from keeptrusts.core.ledger.records import Attempt
+from keeptrusts.core.ledger.ticket import Ticket
 from keeptrusts.core.metering.rendering import Names
 from keeptrusts.core.pricing.pieces import Pieces
 from keeptrusts.core.pricing.price import Price, Rates, ServiceTier, Tier, cost_nanos
@@ -126,3 +127,37 @@ def test_a_call_that_was_never_sent_has_no_attempts_and_no_cost() -> None:
     assert found["attempts"] == []
     assert found["sums"] == {"attempts": Decimal(0), "call": None, "agree": True}
     assert found["story"][-1] == "It ended as refused: rate_limit_exceeded, with HTTP 429, after 12 ms."
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        ({}, "not decided: open."),
+        ({"status": "redeemed", "actor": "admin", "note": "they may"}, "decided by admin (they may): redeemed."),
+    ],
+)
+def test_a_call_that_was_held_says_who_decided(decided: dict[str, str], said: str) -> None:
+    row = call_row(event("evt_1", ticket="tkt_1"), "nod_1", 1, None)
+    ticket = Ticket(
+        "tkt_1",
+        "open",
+        None,
+        None,
+        "[]",
+        None,
+        "g",
+        "m",
+        "evt_1",
+        "req",
+        None,
+        "nod_1",
+        None,
+        0,
+        0,
+        1,
+        2,
+        policies="[]",
+    )
+    told = explain(row, NAMES, {}, {}, msgspec.structs.replace(ticket, **decided))
+    assert told["event"]["ticket"] == "tkt_1"
+    assert told["story"][2] == f"It was held for an approver with ticket tkt_1, {said}"

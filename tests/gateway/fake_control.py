@@ -10,6 +10,7 @@ from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest, WalletView, 
 from keeptrusts.core.ledger.journal_format import GENESIS, read_groups
 from keeptrusts.core.ledger.posting import LeaseBook, LeaseMovement, lease_movements, move_lease
 from keeptrusts.core.ledger.records import Event, Record, decode_record
+from keeptrusts.core.ledger.ticket import EscalationRequest, TicketAnswer, TicketLeft, TicketStatus
 from keeptrusts.core.ledger.wallet import WalletPeriod
 from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot, WalletChange
 from keeptrusts.core.pricing.price import Price, Rates
@@ -20,6 +21,15 @@ PERIOD = timedelta(30)
 HEARTBEAT_WAIT_S = 1.0
 MINI = Price("prc_mini", "openai", "gpt-4o-mini", Rates(150_000, 600_000), max_output_tokens=16_384)
 BIG = Price("prc_big", "openai", "gpt-4o", Rates(2_500_000, 10_000_000), max_output_tokens=16_384)
+
+
+class FakeTicket:
+    """What is known of a call that policies leave to a person."""
+
+    def __init__(self, request: EscalationRequest) -> None:
+        self.request = request
+        self.status: TicketStatus = "waiting"
+        self.used_by: str | None = None
 
 
 class FakeControl:
@@ -46,6 +56,7 @@ class FakeControl:
         self.called_back: list[str] = []
         self.freed: list[str] = []
         self.lost: dict[str, str] = {}
+        self.tickets: dict[str, FakeTicket] = {}
         self.live_nodes = 1
         self.ends_in_s = 1e6
         self.down = False
@@ -69,6 +80,29 @@ class FakeControl:
         self.seq += 1
         self.changes_due = Changes(self.seq, wallets=(change,))
         self.news.set()
+
+    def decide(self, ticket_id: str, status: TicketStatus) -> None:
+        """An approver speaks, and the next heartbeat brings it."""
+        self.tickets[ticket_id].status = status
+        self.seq += 1
+        self.changes_due = Changes(self.seq, tickets=(ticket_id,))
+        self.news.set()
+
+    def escalation(self, request: EscalationRequest) -> TicketAnswer:
+        """As control/escalations.py answers."""
+        again = (t for t in self.tickets.values() if t.request.idempotency_digest == request.idempotency_digest)
+        retried = (
+            None if request.idempotency_digest is None else next((t for t in again if t.status != "redeemed"), None)
+        )
+        ticket = self.tickets.get(request.ticket_id) or retried
+        if ticket is None:
+            ticket = self.tickets[request.ticket_id] = FakeTicket(request)
+        if ticket.status == "approved":
+            ticket.status, ticket.used_by = "redeemed", request.call_id
+        elif ticket.status == "open":
+            ticket.status = "waiting"
+        mine = ticket.status == "redeemed" and ticket.used_by == request.call_id
+        return TicketAnswer(ticket.request.ticket_id, "approved" if mine else ticket.status, 0)
 
     def next_period(self, team_id: str) -> None:
         """The team's present period ends, and another with the same budget begins."""
@@ -235,6 +269,15 @@ class FakeLink:
     async def grant(self, request: GrantRequest) -> GrantAnswer:
         self._check()
         return self._control.grant(self._node_id, request)
+
+    async def escalation(self, request: EscalationRequest) -> TicketAnswer:
+        self._check()
+        return self._control.escalation(request)
+
+    async def leave_ticket(self, left: TicketLeft) -> None:
+        self._check()
+        if self._control.tickets[left.ticket_id].status == "waiting":
+            self._control.tickets[left.ticket_id].status = left.status
 
     async def ship(self, groups: bytes, first_seq: int, previous_chain: bytes) -> Shipped:
         self._check()

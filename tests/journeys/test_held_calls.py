@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.books import funded_key, nanos
+from tests.journeys.books import funded_key, nanos, settled_events
 from tests.journeys.policy_files import Policy, enforcing
 from tests.journeys.processes import until
 from tests.journeys.product import Key, Product, running_product
@@ -78,6 +78,8 @@ def test_an_approved_call_goes_on_and_costs_what_it_costs(product: Product) -> N
 
     until(at_rest, "what the call did not use is not approved any more")
     assert "team_approved" in product.kt("tickets", "list", "--all")
+    [event] = settled_events(product, 1, team_id="team_approved", type="call")
+    assert (event["status"], event["ticket"]) == ("ok", ticket["id"])
     again = product.admin("POST", f"/v1/cost-tickets/{ticket['id']}/approve", {})
     assert (again.status, again.error["code"]) == (409, "ticket_decided")
 

@@ -473,4 +473,19 @@ BUGS = (
         (("control/wallets.py", "        more_nanos <= 0\n", "        True\n"),),
         ("tests/control/test_tree.py", "tests/control/test_wallet_moves.py"),
     ),
+    PlantedBug(
+        "an escalated call goes on by its own word",
+        (("control/escalations.py", "if goes_on else ticket.status", "if True else ticket.status"),),
+        ("tests/control/test_escalations.py",),
+    ),
+    PlantedBug(
+        "an approval lets two calls through",
+        (("control/escalations.py", "ticket.used_by == request.call_id", "True"),),
+        ("tests/control/test_escalations.py",),
+    ),
+    PlantedBug(
+        "an approval is of any text",
+        (("gateway/letting_through.py", "client.lines(door.passed), body)", "client.lines(door.passed))"),),
+        ("tests/gateway/test_escalations.py",),
+    ),
 )

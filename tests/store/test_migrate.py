@@ -11,9 +11,11 @@ import pytest
 from keeptrusts.control.event_rows import call_row
 from keeptrusts.core.audit.statement import Sealed
 from keeptrusts.core.ledger.entry import Entry
+from keeptrusts.core.ledger.ticket import Ticket
 from keeptrusts.store.books import Books
 from keeptrusts.store.migrate import Migration, UnknownSchema, migrate, migrations
 from keeptrusts.store.sqlite import SqliteDatabase, open_sqlite
+from keeptrusts.store.tickets import SqlTickets
 from tests.ledger_node import event
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +79,23 @@ async def test_facts_are_neither_updated_nor_deleted(database: SqliteDatabase, t
         with pytest.raises(apsw.ConstraintError, match="never"):
             async with database.transaction() as sql:
                 await sql.execute(change)
+
+
+async def test_tickets_of_budgets_outlive_the_table_that_policies_need(database: SqliteDatabase) -> None:
+    ours = migrations()
+    before = next(number for number, migration in enumerate(ours) if migration.name.endswith("_escalations.sql"))
+    await migrate(database, ours[:before])
+    row = ("tkt_1", "open", "t", "wal_1", "[]", None, "g", "m", "evt_1", "req", "digest", "nod_1", None, 5, 0, 1, 2)
+    columns = Ticket.__struct_fields__[: len(row)]
+    async with database.transaction() as sql:
+        places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+        await sql.execute(
+            f"INSERT INTO cost_ticket (org_id, {', '.join(columns)}) VALUES ('default', {places})",
+            *row,
+        )
+    await migrate(database, ours)
+    async with database.read() as sql:
+        assert await SqlTickets(sql, "default").of_retry("digest") == Ticket(*row)  # type: ignore[arg-type]
 
 
 async def test_two_that_migrate_the_same_file_at_once_migrate_it_once(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/gateway/heartbeat", gateway.heartbeat, "machine"),
     Route("POST", "/v1/gateway/leases", gateway.grant, "machine"),
     Route("POST", "/v1/gateway/tickets", gateway.ticket, "machine"),
+    Route("POST", "/v1/gateway/escalations", gateway.escalation, "machine"),
     Route("POST", "/v1/gateway/tickets/leave", gateway.leave_ticket, "machine"),
     Route("POST", "/v1/gateway/batches", gateway.ship, "machine"),
     Route("POST", "/v1/gateway/lost", gateway.lost, "machine"),

@@ -22,7 +22,7 @@ from keeptrusts.gateway.policing import LanePolicies, Policing
 from keeptrusts.gateway.policy_services import Services
 from keeptrusts.gateway.watching import Watch
 
-DONE: tuple[tuple[str, Verdict], ...] = (("_redacted:", "redact"), ("_flagged:", "flag"))
+DONE: tuple[tuple[str, Verdict], ...] = (("_escalated:", "escalate"), ("_redacted:", "redact"), ("_flagged:", "flag"))
 
 
 class Outcome(Struct, frozen=True):
@@ -155,7 +155,7 @@ def result_lines(results: Sequence[Result], skipped: Sequence[str]) -> list[str]
     for result in results:
         mark = "FAIL" if result.wrong else "ok"
         told = ", ".join(result.outcome.actions)
-        lines.append(f"{mark:<4}  {result.case.name:<{width}}  {result.outcome.action:<6}  {told}".rstrip())
+        lines.append(f"{mark:<4}  {result.case.name:<{width}}  {result.outcome.action:<8}  {told}".rstrip())
         lines += [f"      {wrong}" for wrong in result.wrong]
     failed = sum(1 for result in results if result.wrong)
     lines.append(f"{len(results) - failed} of {len(results)} cases passed")

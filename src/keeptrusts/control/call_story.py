@@ -9,6 +9,7 @@ from keeptrusts.core.calls.other_usage import Other
 from keeptrusts.core.calls.usage import Usage
 from keeptrusts.core.ledger.attempt_row import AttemptRow, decode_attempts
 from keeptrusts.core.ledger.invariants.calls import FILE_PRICE
+from keeptrusts.core.ledger.ticket import Ticket
 from keeptrusts.core.metering.event_row import EventRow
 from keeptrusts.core.metering.rendering import Names, told
 from keeptrusts.core.money import usd, usd_per_1k_tokens, usd_text
@@ -19,17 +20,20 @@ Wallets = Mapping[str, Sequence[str]]
 """By lease: the wallet periods that it debits, as people read them."""
 
 
-def explain(row: EventRow, names: Names, prices: Mapping[str, Price], wallets: Wallets) -> dict[str, Any]:
+def explain(
+    row: EventRow, names: Names, prices: Mapping[str, Price], wallets: Wallets, ticket: Ticket | None = None
+) -> dict[str, Any]:
     """The event, and beside it ``story`` (a sentence for each step), ``attempts`` with their arithmetic, and ``sums``.
 
-    ``prices`` are those of the attempts' versions that are known; a policy file's own are not.
+    ``prices`` are those of the attempts' versions that are known; a policy file's own are not. ``ticket`` is what the call was
+    held with, if it was.
     """
     attempts = decode_attempts(row.attempts)
     told_attempts = [_attempt(attempt, prices, wallets) for attempt in attempts]
     total = sum(attempt.cost_nanos for attempt in attempts)
     return {
         "event": told(row, names),
-        "story": [*_story(row, names), *(_sentence(attempt, wallets) for attempt in attempts), _ending(row)],
+        "story": [*_story(row, names, ticket), *(_sentence(attempt, wallets) for attempt in attempts), _ending(row)],
         "attempts": told_attempts,
         "sums": {
             "attempts": usd(total),
@@ -39,13 +43,18 @@ def explain(row: EventRow, names: Names, prices: Mapping[str, Price], wallets: W
     }
 
 
-def _story(row: EventRow, names: Names) -> list[str]:
+def _story(row: EventRow, names: Names, ticket: Ticket | None) -> list[str]:
     who = names.keys.get(row.key_id or "") or row.key_id or f"group {row.consumer_group}"
     team = "no team" if row.team_id is None else f"team {names.teams.get(row.team_id, row.team_id)}"
     how = "as a stream" if row.stream else "whole"
     acted = msgspec.json.decode(row.policy_actions)
     story = [f"{who}, of {team}, asked for {row.asked_model or 'no model'}, {how}."]
     story.append(f"Policies acted: {', '.join(acted)}." if acted else "No policy acted.")
+    if ticket is not None:
+        by = "" if ticket.actor is None else f" by {ticket.actor}"
+        word = "decided" if ticket.actor is not None else "not decided"
+        said = "" if ticket.note is None else f" ({ticket.note})"
+        story.append(f"It was held for an approver with ticket {ticket.ticket_id}, {word}{by}{said}: {ticket.status}.")
     if row.cache_hit:
         story.append(f"A kept answer was given: it saved ${usd_text(row.saved_nanos)}.")
     return story

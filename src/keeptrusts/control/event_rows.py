@@ -16,9 +16,13 @@ encode = msgspec.json.Encoder().encode
 def call_row(event: Event, node_id: str, journal_seq: int, period_key: str | None) -> EventRow:
     """The row of a call. ``period_key`` names the wallet period that paid, None when no wallet did."""
     who, usage, details = event.attribution, event.usage, None
-    if usage.other is not None or who.cost_center is not None:
+    if usage.other is not None or who.cost_center is not None or event.ticket is not None:
         # The ledger's rows have had their columns since before there were these, and are hashed by them.
-        told = {"cost_center": who.cost_center, "usage_other": None if usage.other is None else other_row(usage.other)}
+        told = {
+            "cost_center": who.cost_center,
+            "usage_other": None if usage.other is None else other_row(usage.other),
+            "ticket": event.ticket,
+        }
         details = encode({name: value for name, value in told.items() if value is not None}).decode()
         usage = usage.summed()
     # By position, in the order of the columns: names would cost as much as all the rest, for every call that there is.

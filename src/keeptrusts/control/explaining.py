@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from keeptrusts.control.accounts import name_of
 from keeptrusts.control.call_story import explain
 from keeptrusts.control.context import Control
@@ -24,7 +26,9 @@ async def explain_call(control: Control, asked: str) -> dict[str, Any]:
         prices = await books.inspection.prices({a.price_version for a in attempts if a.price_version is not None})
         leases = {attempt.lease_id for attempt in attempts if attempt.lease_id is not None}
         wallets = {lease_id: await _debited(books, lease_id) for lease_id in sorted(leases)}
-    return explain(row, Names(teams, keys), prices, wallets)
+        held_with = msgspec.json.decode(row.details).get("ticket") if row.details is not None else None
+        ticket = None if held_with is None else await books.tickets.find(held_with)
+    return explain(row, Names(teams, keys), prices, wallets, ticket)
 
 
 async def _find(books: Books, asked: str) -> EventRow:

@@ -134,12 +134,15 @@ async def decide(
 ) -> Ticket:
     """Lets the held call through, above its budget, or not; ``top_up_nanos`` is credited to the wallet besides.
 
-    Raises Denial when there is no such ticket, when it is decided or expired, or when its wallet can't be credited.
+    Raises Denial when there is no such ticket, when it is decided or expired, or when its wallet can't be credited: a policy's
+    ticket has none, and approving it moves no money.
     """
     tools = control.tools
     async with control.store.read() as books:
         found = await _found(books, ticket_id)
-        wallet = await books.wallets.by_id(found.wallet_id)
+        wallet = None if found.wallet_id is None else await books.wallets.by_id(found.wallet_id)
+    if top_up_nanos and wallet is None:
+        raise invalid(f"ticket {ticket_id} is a policy's: there is no wallet to top up")
     async with control.store.write() as books:
         ticket = await _found(books, ticket_id)
         standing = ticket.standing(tools.now_ms())
@@ -159,7 +162,9 @@ async def decide(
         await books.tickets.update(decided)
         await books.changes.add("ticket", ticket_id)
         verb = "ticket.approve" if approve else "ticket.deny"
-        said = {"hold_nanos": ticket.hold_nanos, "top_up_nanos": top_up_nanos, "note": why}
+        said: dict[str, object] = {"hold_nanos": ticket.hold_nanos, "top_up_nanos": top_up_nanos, "note": why}
+        if ticket.found is not None:
+            said = {"found": msgspec.json.decode(ticket.found), "note": why}
         await note(books, tools, actor, verb, ticket_id, {"status": standing}, said)
         return decided
 

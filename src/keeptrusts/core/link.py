@@ -4,7 +4,8 @@
 the rules of a known node have changed; ``GET /v1/gateway/snapshot`` -> Snapshot;
 ``POST /v1/gateway/heartbeat`` Heartbeat -> Changes (held open until something changed, one second at most);
 ``POST /v1/gateway/leases`` GrantRequest -> GrantAnswer; ``POST /v1/gateway/tickets`` TicketRequest -> TicketAnswer and
-``POST /v1/gateway/tickets/leave`` TicketLeft -> TicketLeft (``core/ledger/ticket.py``); ``POST /v1/gateway/batches`` journal groups as bytes, with the
+``POST /v1/gateway/tickets/leave`` TicketLeft -> TicketLeft (``core/ledger/ticket.py``); ``POST /v1/gateway/escalations``
+EscalationRequest -> TicketAnswer, for policies; ``POST /v1/gateway/batches`` journal groups as bytes, with the
 headers ``x-journal-first-seq`` and ``x-journal-previous-chain`` (hex) -> Shipped.
 """
 

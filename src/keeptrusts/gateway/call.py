@@ -44,6 +44,7 @@ class Call:
 
     ``upstream_ns`` is how long it waited for providers, ``first_byte_ns`` when its client got a stream's first bytes.
     ``earlier_waits`` says of each attempt that another followed when it ended and how long it waited. ``trace`` None: nobody traces.
+    ``escalated`` names each policy that leaves the call to a person, with its action; ``ticket`` is the last it was held with.
     """
 
     asked_model = ""
@@ -71,6 +72,8 @@ class Call:
     first_byte_ns = 0
     earlier_waits: tuple[tuple[int, int], ...] = ()
     trace: TraceContext | None = None
+    escalated: tuple[tuple[str, str], ...] = ()
+    ticket: str | None = None
 
     def __init__(self, call_id: str, at_ns: int, started: float, caller: Caller, request_id: str) -> None:
         self.call_id = call_id
@@ -89,6 +92,10 @@ class Call:
             self.status = "upstream_error"
         else:
             self.status = "refused"
+
+    def held_as(self, ticket_id: str) -> None:
+        """The call is held for an approver, with this ticket."""
+        self.ticket = ticket_id
 
     @property
     def used_tokens(self) -> int | None:
@@ -133,6 +140,7 @@ class Call:
             self.request_id,
             self.stream,
             self.http_status,
+            self.ticket,
         )
 
     def __repr__(self) -> str:

@@ -6,7 +6,9 @@ and whatever happens, record. Each step is a call into the file that owns it.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.ledger.records import encode_record
@@ -24,6 +26,7 @@ from keeptrusts.gateway.flights import ClientGone
 from keeptrusts.gateway.identify import identify
 from keeptrusts.gateway.itinerary import Itinerary
 from keeptrusts.gateway.journal import JournalFailed
+from keeptrusts.gateway.letting_through import applicant_of, let_through
 from keeptrusts.gateway.limiting import admit
 from keeptrusts.gateway.node import Node
 from keeptrusts.gateway.purse import Account, Lease
@@ -33,11 +36,10 @@ from keeptrusts.gateway.relay_bytes import relay_bytes
 from keeptrusts.gateway.request_body import read_body, refuse_unreadable, too_large
 from keeptrusts.gateway.sharing import Share, share_of
 from keeptrusts.gateway.target_limits import enter_target, leave_target
-from keeptrusts.gateway.waiting_room import Applicant
 from keeptrusts.gateway.watching import Watch
 
 CLIENT_CLOSED_REQUEST = 499
-"""The status, in the ledger alone, of a call whose client left while it waited for an equal one."""
+"""The status, in the ledger alone, of a call whose client left while it waited for an equal one, or for a person."""
 
 
 async def serve(node: Node, client: Client, door: Door) -> None:
@@ -80,19 +82,24 @@ async def serve(node: Node, client: Client, door: Door) -> None:
             permit = admit(gate, request, rulebook.default_output_tokens, node.now_s())
         else:
             permit = await node.meters.store.admit(gate, request, rulebook.default_output_tokens, node.now_s())
+        through = None
         try:
             if (policies := lane.policies) is not None:
                 if not policies.pass_at_once(call, request.judged(body)):
                     await policies.policing.judge(call, request, lane.hops[0].model)
                 if policies.policing.judges_answers:
                     call.watch = Watch.of(policies.policing, call, door.name)
+                if call.escalated:
+                    through = partial(let_through, node, edition, call, client, door, body, permit)
             share = None
             if request.repeats and (rulebook.cache.enabled or b"idempotency-key" in client.headers):
                 share = share_of(node, edition, call, client, door, request, body, lane)
             if share is None:
+                if through is not None:
+                    await through()
                 await _serve(node, edition, call, client, door, request, lane, permit, None)
             else:
-                await _serve_shared(node, edition, call, client, door, request, lane, permit, share)
+                await _serve_shared(node, edition, call, client, door, request, lane, permit, share, through)
         finally:
             permit.leave(call.all_used_tokens, node.now_s())
             if call.at_target is not None:
@@ -102,6 +109,8 @@ async def serve(node: Node, client: Client, door: Door) -> None:
         node.observed.counts.refused(refused)
         await _record(node, call)
         await client.refuse(refused)
+    except ClientGone:
+        call.status, call.reason, call.http_status = "refused", "client_gone", CLIENT_CLOSED_REQUEST
     except JournalFailed:
         failed = unwritten()
         call.refused(failed)
@@ -133,16 +142,15 @@ async def _serve_shared(
     lane: Lane,
     permit: Permit,
     share: Share,
+    through: Callable[[], Awaitable[None]] | None,
 ) -> None:
     """Answers with what was paid for already, or buys an answer and shares it with equal calls."""
     try:
-        found = await share.find()
+        found = await share.find(through)
         if found is not None:
             await relay_kept(node, call, client, door, found, permit)
         else:
             await _serve(node, edition, call, client, door, request, lane, permit, share)
-    except ClientGone:
-        call.status, call.reason, call.http_status = "refused", "client_gone", CLIENT_CLOSED_REQUEST
     except Refused as refused:
         share.refuse(refused)
         raise
@@ -226,20 +234,12 @@ async def _reserve(
         for place in held:
             place.step_aside()
         try:
-            return await node.waiting_room.hold(account, hold_nanos, _applicant(call, client), refused)
+            return await node.waiting_room.hold(account, hold_nanos, applicant_of(call, client), refused)
         finally:
             for place in held:
                 place.step_back()
 
     await attempt.reserve(request, lane, edition, node.treasury, escalate)
-
-
-def _applicant(call: Call, client: Client) -> Applicant:
-    caller = call.caller
-    key = client.headers.get(b"idempotency-key")
-    return Applicant(
-        caller.key_id, caller.group, caller.display, call.asked_model, call.call_id, call.request_id, key, client.gone
-    )
 
 
 def _failed(failure: UpstreamFailed) -> Refused:

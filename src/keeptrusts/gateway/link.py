@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
-from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
+from keeptrusts.core.ledger.ticket import EscalationRequest, TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
 
 
@@ -47,6 +47,9 @@ class Link(Protocol):
 
     async def ticket(self, request: TicketRequest) -> TicketAnswer:
         """Asks to hold a call for an approver, or what became of that."""
+
+    async def escalation(self, request: EscalationRequest) -> TicketAnswer:
+        """Asks to hold a call that policies leave to a person, or what became of that."""
 
     async def leave_ticket(self, left: TicketLeft) -> None:
         """Says that a held call does not wait any more."""

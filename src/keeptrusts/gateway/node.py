@@ -28,6 +28,7 @@ from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.config_status import Reloads
 from keeptrusts.gateway.counts import SharedMemory
 from keeptrusts.gateway.edition import Edition
+from keeptrusts.gateway.escalations import Escalations
 from keeptrusts.gateway.introduction import Introducer
 from keeptrusts.gateway.journal import JournalBusy, JournalFailed, machine_boot_id, new_journal
 from keeptrusts.gateway.link import Link, LinkDown, LinkRefused
@@ -109,6 +110,7 @@ class Node:
             rulebook.max_held_calls,
             time.time_ns,
         )
+        self.escalations = Escalations(self.waiting_room, self._link, _fresh_id)
         self.journal.opening = self._opening_records
         self._shipper = None
         self.backlog = Backlog(self.journal, None if self._link is None else rulebook.max_journal_bytes)
@@ -330,6 +332,7 @@ class Node:
             self.treasury.wallet_changed(wallet)
             self.waiting_room.wallet_changed(wallet)
         self.waiting_room.decided(changes.tickets)
+        self.escalations.decided(changes.tickets)
 
     def _know_budget(self, name: str) -> None:
         """A project, key, user or feature may have a wallet since now: its calls spend from that too."""

@@ -1,7 +1,8 @@
-"""What the policies say to a call before it goes anywhere: they let it pass, note it, change its words, or refuse it."""
+"""What the policies say to a call before it goes anywhere: they let it pass, note it, change its words, leave it to a person, or
+refuse it."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from keeptrusts.core.calls.request import TextRequest
@@ -67,18 +68,27 @@ class Outside:
             raise unjudged(policy.name, phase) from None
         if answer.verdict == "allow":
             return {}
-        call.policy_actions = (*call.policy_actions, action_name(policy, "external", answer.label))
+        action = action_name(policy, "external", answer.label)
+        call.policy_actions = (*call.policy_actions, action)
         if not self.acts:
+            return {}
+        if policy.action == "escalate":
+            call.escalated = (*call.escalated, (policy.name, action))
             return {}
         if policy.action == "block" or answer.texts is None:
             raise violation(policy.name, phase)
         return {text: other for text, other in zip(texts, answer.texts, strict=True) if text != other}
 
 
-class Check:
-    """A policy that looks at the call's settings: what it finds, by a label; None when all is well."""
+Find = Callable[[TextRequest, str], Sequence[str]]
+TOOLS_TOLD_MAX = 20
+"""So many tools that are not allowed are named."""
 
-    def __init__(self, policy: Policy, subject: str, find: Callable[[TextRequest, str], str | None]) -> None:
+
+class Check:
+    """A policy that looks at the call's settings: what it finds, by labels; none when all is well."""
+
+    def __init__(self, policy: Policy, subject: str, find: Find) -> None:
         self.policy = policy
         self.subject = subject
         self.find = find
@@ -119,17 +129,20 @@ class Policing:
         return self._only_text and (self._text is None or self._text.judge.passes(body))
 
     async def judge(self, call: Call, request: TextRequest, model: str) -> None:
-        """Judges a call, changes its words where a policy redacts, and notes the actions. ``model`` is what will read it.
+        """Judges a call, changes its words where a policy redacts, and notes the actions, and which policies leave it to a person.
+        ``model`` is what will read it.
 
         Raises Refused.
         """
         for check in self._checks:
-            label = check.find(request, model)
-            if label is not None:
-                policy = check.policy
-                call.policy_actions = (*call.policy_actions, action_name(policy, check.subject, label))
+            policy = check.policy
+            for label in check.find(request, model):
+                action = action_name(policy, check.subject, label)
+                call.policy_actions = (*call.policy_actions, action)
                 if policy.action == "block" and not policy.shadow:
                     raise violation(policy.name, "input")
+                if policy.action == "escalate" and not policy.shadow:
+                    call.escalated = (*call.escalated, (policy.name, action))
         if self._text is not None:
             await self._judge_text(self._text, call, request)
         for outside in self._outside:
@@ -152,18 +165,20 @@ class Policing:
             return
         if verdict.blocked_by is not None:
             raise violation(verdict.blocked_by, "input")
+        call.escalated += verdict.escalated
 
 
 class LanePolicies:
     """What the policies say to all calls of a lane: ``choices`` are the ways that are left for them."""
 
-    __slots__ = ("_actions", "_barred", "choices", "policing")
+    __slots__ = ("_actions", "_barred", "_escalated", "choices", "policing")
 
     def __init__(self, policing: Policing, model: str, choices: tuple[Choice, ...]) -> None:
         self.policing = policing
         self.choices = choices
         self._barred: Refused | None = None
         actions: list[str] = []
+        escalated: list[tuple[str, str]] = []
         for policy in policing.on_targets:
             subject, label, kept = _kept(policy, model, self.choices)
             if kept == self.choices:
@@ -171,12 +186,15 @@ class LanePolicies:
             acts = policy.action == "block" and not policy.shadow
             if not acts or not kept:
                 actions.append(action_name(policy, subject, label))
+            if policy.action == "escalate" and not policy.shadow:
+                escalated.append((policy.name, actions[-1]))
             if acts and not kept:
                 self._barred = violation(policy.name, "input")
                 break
             if acts:
                 self.choices = kept
         self._actions = tuple(actions)
+        self._escalated = tuple(escalated)
 
     def may_reach(self, hop: Hop) -> bool:
         """Whether a call's words may go there too, beside the ways that are left for it."""
@@ -186,6 +204,7 @@ class LanePolicies:
     def pass_at_once(self, call: Call, body: bytes) -> bool:
         """Whether a call may go on without a closer look, as nearly all may. Raises Refused when none of the lane may."""
         call.policy_actions = self._actions
+        call.escalated = self._escalated
         if self._barred is not None:
             raise self._barred.again()
         return self.policing.passes(body)
@@ -213,24 +232,24 @@ def _check(policy: Policy) -> Check | None:
     return None
 
 
-def _over(limit: int) -> Callable[[TextRequest, str], str | None]:
-    def find(request: TextRequest, model: str) -> str | None:
+def _over(limit: int) -> Find:
+    def find(request: TextRequest, model: str) -> Sequence[str]:
         most = request.size_bytes + INPUT_MARGIN_TOKENS
         if most > limit and counts_exactly(model) and not request.has_media():
             most = counted_input(request)
-        return f"over_{limit}" if most > limit else None
+        return (f"over_{limit}",) if most > limit else ()
 
     return find
 
 
-def _forbidden(rules: ToolRules) -> Callable[[TextRequest, str], str | None]:
-    def find(request: TextRequest, model: str) -> str | None:
+def _forbidden(rules: ToolRules) -> Find:
+    def find(request: TextRequest, model: str) -> Sequence[str]:
         del model
         if request.fields.keys().isdisjoint(TOOL_FIELDS):
-            return None
-        tool = next((tool for tool in tools_of(request) if rules.refuses(tool)), None)
+            return ()
+        tools = dict.fromkeys(tool[:64] for tool in tools_of(request) if rules.refuses(tool))
         request.write_anew(TOOL_FIELDS)
-        return None if tool is None else "".join(c if c.isalnum() or c in "_-." else "_" for c in tool[:64])
+        return ["".join(c if c.isalnum() or c in "_-." else "_" for c in tool) for tool in [*tools][:TOOLS_TOLD_MAX]]
 
     return find
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
-from keeptrusts.core.ledger.ticket import TicketAnswer, TicketLeft, TicketRequest
+from keeptrusts.core.ledger.ticket import EscalationRequest, TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
 from keeptrusts.gateway.exchange import UpstreamFailed
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
@@ -50,6 +50,10 @@ class RemoteLink:
     async def ticket(self, request: TicketRequest) -> TicketAnswer:
         """See Link."""
         return await self._post("/v1/gateway/tickets", msgspec.json.encode(request), TicketAnswer)
+
+    async def escalation(self, request: EscalationRequest) -> TicketAnswer:
+        """See Link."""
+        return await self._post("/v1/gateway/escalations", msgspec.json.encode(request), TicketAnswer)
 
     async def leave_ticket(self, left: TicketLeft) -> None:
         """See Link."""

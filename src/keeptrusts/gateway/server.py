@@ -114,6 +114,7 @@ async def serve(options: GatewayOptions) -> None:
     def told_to_stop() -> None:
         # Held calls would keep the drain waiting for people: each is answered with its ticket.
         node.waiting_room.close()
+        node.escalations.close()
         server.told_to_stop()
 
     terminal = Terminal()

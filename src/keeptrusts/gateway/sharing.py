@@ -1,6 +1,7 @@
 """Answers that calls share: kept ones, those of equal calls that are under way, and those that a repeat is told again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
@@ -104,15 +105,18 @@ class Share:
         """The header line of an answer that was bought."""
         return b"x-keeptrusts-cache: miss\r\n" if self._key is not None else b""
 
-    async def find(self) -> Found | None:
-        """An answer that was paid for, waiting for it where an equal call is under way. None: buy one.
+    async def find(self, through: Callable[[], Awaitable[None]] | None) -> Found | None:
+        """An answer that was paid for, waiting for it where an equal call is under way. None: buy one. ``through`` is what the
+        call must go through first, unless it repeats one that did.
 
-        Raises Refused as the call did that this one repeats, ClientGone.
+        Raises Refused as the call did that this one repeats, ClientGone, and what ``through`` raises.
         """
         if self._repeat_id is not None:
             repeated = await self._find_repeat(*self._repeat_id)
             if repeated is not None:
                 return repeated
+        if through is not None:
+            await through()
         if self._key is None or self._client.wants_fresh:
             return None
         found = await self._find_equal(self._key)

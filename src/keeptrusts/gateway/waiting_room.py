@@ -32,7 +32,7 @@ DIGEST_BYTES = 16
 
 
 class Applicant(Struct, frozen=True):
-    """Who asks to be held, and for what. ``gone`` says whether the client has hung up."""
+    """Who asks to be held, and for what. ``gone`` says whether the client has hung up; ``held_as`` hears the ticket's id."""
 
     key_id: str | None
     group: str | None
@@ -42,6 +42,7 @@ class Applicant(Struct, frozen=True):
     request_id: str
     idempotency_key: bytes | None
     gone: Callable[[], bool]
+    held_as: Callable[[str], None]
 
     @property
     def idempotency_digest(self) -> str | None:
@@ -64,7 +65,8 @@ class _Held:
 
 
 class WaitingRoom:
-    """All held calls of the node: at most ``bound``, each for ``wait_s`` seconds at most."""
+    """All held calls of the node: at most ``bound``, each for ``wait_s`` seconds at most. ``guests`` are those that are held for
+    another reason than money (``escalations.py``)."""
 
     def __init__(
         self,
@@ -80,20 +82,26 @@ class WaitingRoom:
         self._journal = journal
         self._link = link
         self._new_id = new_id
-        self._wait_s = wait_s
+        self.wait_s = wait_s
+        self.guests = 0
+        self.closed = False
         self._bound = bound
         self._now_ns = now_ns
         self._held: dict[str, _Held] = {}
-        self._closed = False
 
     def bounded(self, wait_s: float, bound: int) -> None:
         """From now on calls are held for so long, and so many; those that are held already keep their time."""
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._bound = bound
 
     def __len__(self) -> int:
         """How many calls are held."""
-        return len(self._held)
+        return len(self._held) + self.guests
+
+    @property
+    def full(self) -> bool:
+        """Whether as many calls are held as may be."""
+        return len(self) >= self._bound
 
     async def hold(self, account: Account, hold_nanos: int, who: Applicant, refused: Refused) -> tuple[Lease, int]:
         """Holds a call that ``refused`` would end; returns the lease and the hold taken, as Treasury.wait does.
@@ -102,7 +110,7 @@ class WaitingRoom:
         asked, JOURNAL_FAILED.
         """
         link = self._link
-        if link is None or self._closed or len(self._held) >= self._bound:
+        if link is None or self.closed or self.full:
             raise refused
         request = TicketRequest(
             self._new_id("tkt"),
@@ -125,7 +133,7 @@ class WaitingRoom:
 
     async def _wait(self, link: Link, held: _Held, who: Applicant, refused: Refused) -> tuple[Lease, int]:
         loop = asyncio.get_running_loop()
-        ends = loop.time() + self._wait_s
+        ends = loop.time() + self.wait_s
         self._journal.append(encode_record(LeaseIntent(held.request.lease_id, held.request.team_id)))
         try:
             await self._journal.written()
@@ -135,12 +143,13 @@ class WaitingRoom:
         try:
             while True:
                 answer = await self._ask(link, held)
+                who.held_as(answer.ticket_id)
                 ticket_id = answer.ticket_id
                 if answer.granted_nanos:
                     return self._approved(held, answer), answer.granted_nanos
                 if answer.status not in ("waiting", "open", "approved"):
                     raise _ended(refused, answer)
-                if who.gone() or self._closed or loop.time() >= ends:
+                if who.gone() or self.closed or loop.time() >= ends:
                     break
                 if await self._news(held, ends) and (lease := await self._funded(held, who)):
                     try:
@@ -242,7 +251,7 @@ class WaitingRoom:
 
     def close(self) -> None:
         """The gateway stops: held calls are refused now, and nobody else is held."""
-        self._closed = True
+        self.closed = True
         for held in self._held.values():
             held.news.set()
 

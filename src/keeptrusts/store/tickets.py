@@ -1,4 +1,4 @@
-"""SQL of cost tickets: calls that are held, and what became of them."""
+"""SQL of tickets: calls that are held, and what became of them."""
 
 from collections.abc import Collection
 from typing import Any
@@ -48,7 +48,7 @@ class SqlTickets:
         await self._sql.execute(
             """
             UPDATE cost_ticket SET status = $3, idempotency_digest = $4, node_id = $5, lease_id = $6, top_up_nanos = $7,
-                expires_at_ms = $8, decided_at_ms = $9, actor = $10, note = $11
+                expires_at_ms = $8, decided_at_ms = $9, actor = $10, note = $11, used_by = $12
             WHERE org_id = $1 AND ticket_id = $2""",
             self._org,
             ticket.ticket_id,
@@ -61,6 +61,7 @@ class SqlTickets:
             ticket.decided_at_ms,
             ticket.actor,
             ticket.note,
+            ticket.used_by,
         )
 
     async def newest(

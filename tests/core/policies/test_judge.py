@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from keeptrusts.core.policies.content_words import CATEGORIES
 from keeptrusts.core.policies.judge import CLEAN, Verdict, compile_policies
+from keeptrusts.core.rulebook.rulebook import Policy
 from tests.core.policies.written import Written, call_body, json_spellings, texts_of
 
 PHRASES = ["heil hitler", "i hate all foreigners", "kill yourself", "don't want to live", "how to make a pipe bomb"]
@@ -139,3 +140,48 @@ def test_a_flag_blocks_nobody():
 def test_a_long_hostile_text_takes_linear_time():
     """RE2 does not backtrack: a megabyte of near misses is judged, not endured."""
     assert FLAGGING.check_texts(["kill the " * 120_000]) is CLEAN
+
+
+@pytest.mark.parametrize(
+    ("policies", "actions", "escalated", "blocked_by"),
+    [
+        ([("escalate", False)], ("keyword_escalated:p0",), (("p0", "keyword_escalated:p0"),), None),
+        ([("escalate", True)], ("keyword_escalated_shadow:p0",), (), None),
+        (
+            [("escalate", False), ("escalate", False)],
+            ("keyword_escalated:p0", "keyword_escalated:p1"),
+            (("p0", "keyword_escalated:p0"), ("p1", "keyword_escalated:p1")),
+            None,
+        ),
+        (
+            [("escalate", False), ("flag", False), ("block", False)],
+            ("keyword_escalated:p0", "keyword_flagged:p1", "keyword_blocked:p2"),
+            (("p0", "keyword_escalated:p0"),),
+            "p2",
+        ),
+    ],
+)
+def test_what_is_left_to_a_person_is_named_and_its_words_stay(policies, actions, escalated, blocked_by):
+    written = [
+        Policy(f"p{i}", "keyword", action, {"words": ["aurora"]}, shadow=shadow)
+        for i, (action, shadow) in enumerate(policies)
+    ]
+    judge = compile_policies(written)
+    assert judge is not None
+    found = judge.check_texts(["about Aurora", "nothing"])
+    assert found == Verdict(actions, blocked_by, {}, escalated)
+
+
+def test_what_is_redacted_beside_what_is_left_to_a_person_is_still_redacted():
+    judge = compile_policies(
+        [
+            Policy("names", "keyword", "escalate", {"words": ["aurora"]}),
+            Policy("mail", "pii", "redact", {"entities": ["email"]}),
+        ]
+    )
+    assert judge is not None
+    found = judge.check_texts(["Aurora: bob@example.com"])
+    assert (found.redacted, [policy for policy, _ in found.escalated]) == (
+        {"Aurora: bob@example.com": "Aurora: [EMAIL]"},
+        ["names"],
+    )

@@ -108,8 +108,12 @@ ADDED = {
         "unknown_provider", "model_groups[0].models[0].provider", 6, 46,
     ),
     "unknown policy": ("policies: [{name: p, type: filter}]", "unknown_value", "policies[0].type", 6, 28),
-    "later action": (
-        "policies: [{name: p, type: content_filter, action: escalate}]", "not_supported", "policies[0].action", 6, 52,
+    "an answer that waits for a person": (
+        "policies: [{name: p, type: content_filter, action: escalate, phase: both}]", "contradiction", "policies[0].phase", 6, 69,
+    ),
+    "places that a person is asked about": (
+        "policies: [{name: p, type: data_residency, action: escalate, config: {regions: [eu]}}]",
+        "contradiction", "policies[0].action", 6, 52,
     ),
     "an action that the kind lacks": (
         "policies: [{name: p, type: model_allowlist, action: redact, config: {models: [m]}}]",

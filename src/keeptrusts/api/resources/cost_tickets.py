@@ -1,8 +1,10 @@
-"""``/v1/cost-tickets``: calls that are held because a budget can't pay for them, and the approver's word on them."""
+"""``/v1/cost-tickets``: calls that are held because a budget can't pay for them, or because a policy leaves them to a person,
+and the approver's word on them."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from fastapi import Query
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -18,7 +20,7 @@ from keeptrusts.core.money import usd
 
 
 class Approval(Shape):
-    """Lets the held call through, above its budget; ``top_up`` is credited to its wallet besides."""
+    """Lets the held call through, above its budget; ``top_up`` is credited to its wallet besides: a policy's ticket has none."""
 
     top_up: AmountNanos = 0
     note: Text | None = None
@@ -31,19 +33,25 @@ class Refusal(Shape):
 
 
 class TicketShape(BaseModel):
-    """A held call. ``needed`` is the most that it can cost; ``wallet_id`` the wallet that could not pay for it."""
+    """A held call. A budget's: ``needed`` is the most that it can cost, ``wallet_id`` the wallet that could not pay for it.
+    A policy's (``kind``): ``policies`` are their names, ``found`` is what they found, as the event says it, and ``used_by`` the
+    event of the call that its approval let through."""
 
     id: str
+    kind: Literal["budget", "policy"]
     status: TicketStatus
-    team_id: str
-    wallet_id: str
+    team_id: str | None
+    wallet_id: str | None
     key_id: str | None
     consumer_group: str | None
     model: str
     request_id: str
     event_id: str
     node_id: str
-    needed: Usd
+    policies: list[str]
+    found: list[str]
+    used_by: str | None
+    needed: Usd | None
     top_up: Usd
     created_at: str
     expires_at: str
@@ -93,9 +101,10 @@ async def deny(control: TheControl, actor: TheActor, ticket_id: str, body: Refus
 
 
 def _shown(control: Control, ticket: Ticket) -> TicketShape:
-    needed: Decimal = usd(ticket.hold_nanos)
+    needed: Decimal | None = None if ticket.found is not None else usd(ticket.hold_nanos)
     return TicketShape(
         id=ticket.ticket_id,
+        kind="budget" if ticket.found is None else "policy",
         status=ticket.standing(control.tools.now_ms()),
         team_id=ticket.team_id,
         wallet_id=ticket.wallet_id,
@@ -105,6 +114,9 @@ def _shown(control: Control, ticket: Ticket) -> TicketShape:
         request_id=ticket.request_id,
         event_id=ticket.call_id,
         node_id=ticket.node_id,
+        policies=msgspec.json.decode(ticket.policies or "[]"),
+        found=msgspec.json.decode(ticket.found or "[]"),
+        used_by=ticket.used_by,
         needed=needed,
         top_up=usd(ticket.top_up_nanos),
         created_at=rfc3339(instant_at_ms(ticket.created_at_ms)),

@@ -9,12 +9,12 @@ from starlette.responses import Response
 from keeptrusts.api.access import TheActor, TheControl
 from keeptrusts.api.errors import ApiError, bad_request
 from keeptrusts.api.exact_json import read_body
-from keeptrusts.control import batches, leases, nodes, recovery, retirement, tickets
+from keeptrusts.control import batches, escalations, leases, nodes, recovery, retirement, tickets
 from keeptrusts.control.journal_reading import JournalFork, JournalGap
 from keeptrusts.control.retrying import idempotent
 from keeptrusts.core.ledger.grant import GrantRequest
 from keeptrusts.core.ledger.journal_format import DamagedJournal
-from keeptrusts.core.ledger.ticket import TicketLeft, TicketRequest
+from keeptrusts.core.ledger.ticket import EscalationRequest, TicketLeft, TicketRequest
 from keeptrusts.core.link import Heartbeat, Lost, Registration, Shipped
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -63,6 +63,12 @@ async def ticket(request: Request, control: TheControl, actor: TheActor) -> Resp
     wanted = await _read(request, TicketRequest)
     terms = await nodes.terms_of(control, actor.actor_id)
     return _json(await idempotent(lambda: tickets.ask(control, terms, wanted)))
+
+
+async def escalation(request: Request, control: TheControl, actor: TheActor) -> Response:
+    """A call is held that policies leave to a person, or asks again what became of it."""
+    wanted = await _read(request, EscalationRequest)
+    return _json(await idempotent(lambda: escalations.ask(control, actor.actor_id, wanted)))
 
 
 async def leave_ticket(request: Request, control: TheControl, actor: TheActor) -> Response:

@@ -1,4 +1,4 @@
-"""`kt tickets`: calls that a budget holds for an approver, and the approver's word on them."""
+"""`kt tickets`: calls that a budget or a policy holds for an approver, and the approver's word on them."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -28,18 +28,20 @@ def list_tickets(
     if form == "json":
         print(json_text(found, 2))
         return
-    heading = ("Ticket", "Status", "Team", "Model", "Needs", "Since", "Until")
+    heading = ("Ticket", "Status", "Team", "Model", "Why", "Since", "Until")
     print(columns(heading, [_row(ticket) for ticket in found["data"]]))
 
 
 @app.command()
 def approve(
     ticket: Ticket,
-    top_up: Annotated[str, typer.Option(help="USD to credit to the wallet besides, as 50 or 0.5.")] = "0",
+    top_up: Annotated[
+        str, typer.Option(help="USD to credit to the wallet besides, as 50 or 0.5: for a budget's ticket.")
+    ] = "0",
     note: Note = None,
     form: Form = "table",
 ) -> None:
-    """Let a held call through, once, above its budget."""
+    """Let a held call through, once: above its budget, or past the policies that hold it."""
     body = {"top_up": amount_usd("--top-up", top_up)} | ({} if note is None else {"note": note})
     _say(api_of_this_shell().post(f"cost-tickets/{ticket}/approve", body), form)
 
@@ -55,6 +57,12 @@ def _say(ticket: Any, form: str) -> None:
 
 
 def _row(ticket: Any) -> tuple[str, ...]:
-    names = (printable(str(ticket[name])) for name in ("id", "status", "team_id", "model"))
-    needs = dollars(Decimal(str(ticket["needed"])))
-    return (*names, needs, printable(ticket["created_at"]), printable(ticket["expires_at"]))
+    names = (printable(str(ticket[name] or "-")) for name in ("id", "status", "team_id", "model"))
+    return (*names, printable(_why(ticket)), printable(ticket["created_at"]), printable(ticket["expires_at"]))
+
+
+def _why(ticket: Any) -> str:
+    """What a budget would need, or what policies found."""
+    if ticket["kind"] == "budget":
+        return f"needs {dollars(Decimal(str(ticket['needed'])))}"
+    return ", ".join(ticket["found"])

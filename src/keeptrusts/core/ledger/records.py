@@ -100,7 +100,8 @@ class Event(Struct, frozen=True, array_like=True, tag="event", gc=False):
     """A call ended: the one ledger row. ``attempts`` ends with the attempt that this record itself settles, if any did.
 
     ``settles`` is how many of the last attempts this record closes (0 when nothing was sent, else 1): the earlier ones
-    had their own Close. ``cost_nanos`` is None for a call that was never sent. Times are Unix nanoseconds.
+    had their own Close. ``cost_nanos`` is None for a call that was never sent. ``ticket`` is the last that the call was held with.
+    Times are Unix nanoseconds.
     """
 
     call_id: str
@@ -128,6 +129,7 @@ class Event(Struct, frozen=True, array_like=True, tag="event", gc=False):
     request_id: str
     stream: bool
     http_status: int
+    ticket: str | None = None
 
 
 class Return(Struct, frozen=True, array_like=True, tag="return"):

@@ -1,4 +1,5 @@
-"""Cost tickets: calls that did not fit a budget and are held for an approver, and the states that they go through."""
+"""Tickets: calls that did not fit a budget, or that a policy leaves to a person, and are held for an approver; and the states
+that they go through."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -9,7 +10,7 @@ from keeptrusts.core.ledger.grant import WalletView
 
 TicketStatus = Literal["waiting", "open", "approved", "denied", "expired", "funded", "redeemed"]
 """``waiting``: a call is held; ``open``: nobody waits any more, a retry may pick it up; ``funded``: money came before an
-approver did; ``redeemed``: an approved call took its money."""
+approver did; ``redeemed``: an approved call took its money, or went on."""
 
 TRANSITIONS: Mapping[TicketStatus, frozenset[TicketStatus]] = {
     "waiting": frozenset({"open", "approved", "denied", "funded", "expired"}),
@@ -46,8 +47,29 @@ class TicketRequest(Struct, frozen=True):
     idempotency_digest: str | None = None
 
 
+class EscalationRequest(Struct, frozen=True):
+    """A node holds a call that policies leave to a person, or asks again what became of it. No money is asked for.
+
+    ``policies`` are their names and ``found`` what they found, as the event says it (``keyword_escalated:code-names``): never
+    the words themselves. ``idempotency_digest`` is of the caller, its ``Idempotency-Key`` and all that was asked and found: an
+    approval is of that, and a retry that asks for anything else has a ticket of its own.
+    """
+
+    ticket_id: str
+    team_id: str | None
+    key_id: str | None
+    group: str | None
+    model: str
+    call_id: str
+    request_id: str
+    policies: tuple[str, ...]
+    found: tuple[str, ...]
+    idempotency_digest: str | None = None
+
+
 class TicketAnswer(Struct, frozen=True):
-    """How the ticket stands; ``granted_nanos`` is the whole hold once it is approved, and leased to ``lease_id``."""
+    """How the ticket stands. ``granted_nanos`` is the whole hold once it is approved, and leased to ``lease_id``. To an
+    EscalationRequest ``approved`` says that this call may go on, and that the approval is used by it."""
 
     ticket_id: str
     status: TicketStatus
@@ -63,12 +85,16 @@ class TicketLeft(Struct, frozen=True):
 
 
 class Ticket(Struct, frozen=True):
-    """A ticket as the store keeps it; ``status`` as last written, see ``standing``. Amounts in nano-USD."""
+    """A ticket as the store keeps it; ``status`` as last written, see ``standing``. Amounts in nano-USD.
+
+    ``policies`` and ``found`` are JSON lists, and None for a budget's ticket. A policy's ticket has no wallet and no amounts;
+    ``used_by`` is the call that its approval let through.
+    """
 
     ticket_id: str
     status: TicketStatus
-    team_id: str
-    wallet_id: str
+    team_id: str | None
+    wallet_id: str | None
     scopes: str
     key_id: str | None
     consumer_group: str | None
@@ -85,6 +111,9 @@ class Ticket(Struct, frozen=True):
     decided_at_ms: int | None = None
     actor: str | None = None
     note: str | None = None
+    policies: str | None = None
+    found: str | None = None
+    used_by: str | None = None
 
     def standing(self, now_ms: int) -> TicketStatus:
         """Its status at this moment: one that nobody decided, or nobody came back for, expires."""

@@ -112,7 +112,7 @@ CALL_FIELDS: Mapping[str, Field] = {
     "http_status": lambda row, names: row.http_status,
     "gateway_id": lambda row, names: row.node_id,
     "period": lambda row, names: row.period_key,
-    "ticket": lambda row, names: None,
+    "ticket": lambda row, names: _detail(row, "ticket"),
 }
 """The fields of a call, in the order in which they are told. ``tokens_cached`` and ``tokens_cache_write`` are parts of
 ``tokens_input``, ``tokens_reasoning`` a part of ``tokens_output``."""

@@ -16,7 +16,7 @@ from keeptrusts.core.policies.rule_set import Effect, Ruled, RuleSet, View
 from keeptrusts.core.policies.scanner import Scanner
 
 PAST_TENSE: Mapping[str, str] = {"flag": "flagged", "redact": "redacted", "block": "blocked", "escalate": "escalated"}
-EFFECTS: Mapping[str, Effect] = {"flag": "note", "redact": "redact", "block": "block"}
+EFFECTS: Mapping[str, Effect] = {"flag": "note", "redact": "redact", "block": "block", "escalate": "note"}
 
 UNICODE_ESCAPE = rb"\\u"
 """As a pattern: found in the same pass as the phrases, for less than a search of its own."""
@@ -51,11 +51,13 @@ class Policy(Protocol):
 
 class Verdict(Struct, frozen=True):
     """``actions`` go into the call's event (``content_flagged:hate``); ``blocked_by`` names the policy that refuses it;
-    ``redacted`` has, for each text that must not stay as it is, the text in its place."""
+    ``redacted`` has, for each text that must not stay as it is, the text in its place; ``escalated`` names each policy that
+    leaves the call to a person, with the action of what it found."""
 
     actions: tuple[str, ...] = ()
     blocked_by: str | None = None
     redacted: Mapping[str, str] = {}
+    escalated: tuple[tuple[str, str], ...] = ()
 
 
 CLEAN = Verdict()
@@ -133,7 +135,8 @@ class Judge:
         if not found:
             return CLEAN
         blocked_by = next((r.policy for r in found if r.effect == "block"), None)
-        return Verdict(tuple(dict.fromkeys(r.action for r in found)), blocked_by, redacted or {})
+        escalated = tuple(dict.fromkeys((r.policy, r.action) for r in found if r.escalates))
+        return Verdict(tuple(dict.fromkeys(r.action for r in found)), blocked_by, redacted or {}, escalated)
 
 
 def finished(steps: Generator[None, None, Any]) -> Any:
@@ -167,6 +170,7 @@ def compile_policies(policies: Iterable[Policy], phase: Phase = "input") -> Judg
             "note" if policy.shadow else EFFECTS[policy.action],
             action_name(policy, rule.subject, rule.label),
             policy.name,
+            policy.action == "escalate" and not policy.shadow,
         )
         for policy in policies
         if judges_in(policy, phase) and (make_rules := KINDS[policy.type].rules) is not None

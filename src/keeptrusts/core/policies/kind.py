@@ -13,7 +13,8 @@ Action = Literal["flag", "redact", "block", "escalate"]
 
 BOTH_PHASES: frozenset[str] = frozenset({"input", "output", "both"})
 INPUT_ONLY: frozenset[str] = frozenset({"input"})
-ANY_ACTION: frozenset[str] = frozenset({"flag", "redact", "block"})
+ANY_ACTION: frozenset[str] = frozenset({"flag", "redact", "block", "escalate"})
+ALL_BUT_REDACT: frozenset[str] = frozenset({"flag", "block", "escalate"})
 FLAG_OR_BLOCK: frozenset[str] = frozenset({"flag", "block"})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from keeptrusts.core.policies import kind
-from keeptrusts.core.policies.kind import FLAG_OR_BLOCK, INPUT_ONLY, Kind
+from keeptrusts.core.policies.kind import ALL_BUT_REDACT, INPUT_ONLY, Kind
 
 
 class Settings(kind.Settings):
@@ -26,4 +26,4 @@ def limit_of(config: Mapping[str, Any]) -> int:
     return Settings.model_validate(config).limit
 
 
-KIND = Kind(settings=Settings, judges="call", phases=INPUT_ONLY, actions=FLAG_OR_BLOCK)
+KIND = Kind(settings=Settings, judges="call", phases=INPUT_ONLY, actions=ALL_BUT_REDACT)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from keeptrusts.core.policies import kind
-from keeptrusts.core.policies.kind import FLAG_OR_BLOCK, INPUT_ONLY, Kind
+from keeptrusts.core.policies.kind import ALL_BUT_REDACT, INPUT_ONLY, Kind
 from keeptrusts.core.policies.name_list import NameList
 
 Named = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -28,4 +28,4 @@ def allows(config: Mapping[str, Any], model: str) -> bool:
     return model in NameList(Settings.model_validate(config).models)
 
 
-KIND = Kind(settings=Settings, judges="target", phases=INPUT_ONLY, actions=FLAG_OR_BLOCK)
+KIND = Kind(settings=Settings, judges="target", phases=INPUT_ONLY, actions=ALL_BUT_REDACT)

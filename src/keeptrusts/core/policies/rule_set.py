@@ -11,16 +11,18 @@ from keeptrusts.core.policies.normalise import Folded, normalised
 from keeptrusts.core.policies.pattern_set import MEMORY_BYTES_MAX, compile_set
 
 Effect = Literal["note", "redact", "block"]
-"""What is done with the text where a rule is met: a flag, and everything in shadow mode, only notes it."""
+"""What is done with the text where a rule is met: a flag, what is left to a person, and everything in shadow mode, only notes it."""
 
 
 class Ruled(Struct, frozen=True):
-    """A rule, and what follows when it is met: the action that the event names, and the policy that stops the call."""
+    """A rule, and what follows when it is met: the action that the event names, and the policy that stops the call, or, where
+    it ``escalates``, leaves it to a person."""
 
     rule: Rule
     effect: Effect
     action: str
     policy: str
+    escalates: bool = False
 
 
 class View:
@@ -64,13 +66,14 @@ class Checks:
 
 
 class RuleSet:
-    """Rules by their positions. ``longest_bytes`` bounds what any of them finds, and what it looks at behind that."""
+    """Rules by their positions. ``longest_bytes`` bounds what any of them finds, and what it looks at behind that;
+    ``changes_text`` says whether what was read must be what goes on."""
 
     def __init__(self, ruled: Sequence[Ruled]) -> None:
         """Raises PatternsTooLarge, and re2's error for a pattern that is none."""
         self.ruled = tuple(ruled)
         self.longest_bytes = max((r.rule.sought.longest_bytes for r in ruled), default=0) + CONTEXT_BYTES
-        self.changes_text = any(r.effect != "note" for r in ruled)
+        self.changes_text = any(r.effect != "note" or r.escalates for r in ruled)
         self._sets = [
             (folded, positions, compile_set([p for _, p in patterns], ascii_of_any_case=False))
             for folded in (False, True)

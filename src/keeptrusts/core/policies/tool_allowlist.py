@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from keeptrusts.core.calls.request import TextRequest
 from keeptrusts.core.policies import kind
-from keeptrusts.core.policies.kind import FLAG_OR_BLOCK, INPUT_ONLY, Kind
+from keeptrusts.core.policies.kind import ALL_BUT_REDACT, INPUT_ONLY, Kind
 from keeptrusts.core.policies.name_list import NameList
 
 Named = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -87,4 +87,4 @@ def _names(tool: Any, chosen: bool) -> Iterator[str]:
         yield kind_of_tool
 
 
-KIND = Kind(settings=Settings, judges="call", phases=INPUT_ONLY, actions=FLAG_OR_BLOCK)
+KIND = Kind(settings=Settings, judges="call", phases=INPUT_ONLY, actions=ALL_BUT_REDACT)

@@ -19,7 +19,6 @@ LATER_KEYS: Mapping[str, frozenset[str]] = {
 
 LATER_VALUES: Mapping[str, frozenset[str]] = {
     "providers.targets[].provider": frozenset({"mcp", "vertex"}),
-    "policies[].action": frozenset({"escalate"}),
     "cache.backend": frozenset({"filesystem", "s3"}),
 }  # fmt: skip
 
@@ -31,7 +30,6 @@ INSTEAD: Mapping[str, str] = {
     "max_cost_per_1k_tokens": "use `providers.max_price`",
     "max_latency_ms": "use the targets' `timeouts`",
     "store": "use `env`: the environment variable that holds the key",
-    "escalate": "use `block` or `flag`",
 }
 
 

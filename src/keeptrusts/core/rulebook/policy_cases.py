@@ -12,7 +12,7 @@ from keeptrusts.core.rulebook.policy_file.entry import Entry
 from keeptrusts.core.rulebook.policy_file.values import Name
 from keeptrusts.core.rulebook.yaml_tree import Unreadable, read_tree
 
-Verdict = Literal["allow", "flag", "redact", "block"]
+Verdict = Literal["allow", "flag", "redact", "escalate", "block"]
 
 
 class Expected(Entry):

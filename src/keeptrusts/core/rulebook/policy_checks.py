@@ -32,9 +32,13 @@ def policies_can_do_it(survey: Survey) -> None:
         if phase is not None and phase not in kind.phases and phase in PHASES:
             message = f"a policy of type {quoted(name)} judges calls, not answers"
             survey.error("contradiction", (*policy, "phase"), message, "write `phase: input`, or leave it out")
+        elif action == "escalate" and phase in ("output", "both"):
+            message = "a call is held before it is sent: an answer, which is paid for and may be a stream, can't be"
+            hint = "write `phase: input`, or for answers `action: redact` or `block` in a policy of their own"
+            survey.error("contradiction", (*policy, "phase"), message, hint)
 
 
-ANY = frozenset({"flag", "redact", "block"})
+ANY = frozenset({"flag", "redact", "block", "escalate"})
 PHASES = frozenset({"input", "output", "both"})
 
 

@@ -17,7 +17,7 @@ from keeptrusts.core.pricing.price import Price
 from keeptrusts.core.routing.rules import Routing
 from keeptrusts.core.routing.target import ModelGroup, Target
 
-PolicyAction = Literal["flag", "redact", "block"]
+PolicyAction = Literal["flag", "redact", "block", "escalate"]
 FailMode = Literal["block", "allow"]
 CacheScope = Literal["key", "team", "organization"]
 

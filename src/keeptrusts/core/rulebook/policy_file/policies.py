@@ -13,9 +13,10 @@ class Policy(Entry):
 
     name: Name = Field(examples=["content-filter"])
     type: Name = Field(examples=["content_filter"])
-    action: Literal["flag", "redact", "block"] = Field(
+    action: Literal["flag", "redact", "block", "escalate"] = Field(
         default="flag",
-        description="`flag` is recorded in the event, `redact` puts a marker in the place of what was found, `block` refuses.",
+        description="`flag` is recorded in the event, `redact` puts a marker in the place of what was found, `block` refuses, "
+        "`escalate` holds the call for an approver (`kt tickets`).",
     )
     phase: Literal["input", "output", "both"] = Field(
         default="input", description="What is judged: the call, its answer."

@@ -53,7 +53,7 @@ class Gateway(Entry):
         default=60,
         ge=1,
         le=3_600,
-        description="How long a call is held for an approver, where a budget escalates.",
+        description="How long a call is held for an approver, where a budget or a policy escalates.",
         examples=[60],
     )
     max_held_calls: int = Field(
