@@ -71,6 +71,19 @@ def test_speech_that_breaks_off_is_paid_at_its_hold_and_does_not_look_whole(hous
     assert (row.status, row.cost_nanos, row.usage_source) == ("interrupted", 75_000, "worst_case")
 
 
+def test_speech_is_bounded_as_other_answers_are(loop: HandLoop, tmp_path: Path) -> None:
+    house = House(loop, tmp_path, with_rules(max_response_bytes=10), prices=(TTS,))
+    told = house.send("/v1/audio/speech", speech())
+    loop.turn()
+    house.wire.says(answer(200, b"sound" * 3, content_type="audio/mpeg"))
+    loop.turn()
+    assert b"sound" not in told.body
+    [row] = house.rows()
+    assert row.status == "interrupted"
+    house.settled()
+    house.stop()
+
+
 def test_a_refusal_of_the_providers_costs_nothing(house: House) -> None:
     told = house.send("/v1/audio/speech", speech())
     house.wire.says(answer(400, b'{"error":{"message":"no such voice"}}', content_type="application/json"))

@@ -201,6 +201,21 @@ def test_interim_answers_are_passed_over(loop: HandLoop, board: Exchangeboard, o
     assert len(board.wires) == 1
 
 
+@pytest.mark.parametrize("head_ends", [False, True], ids=["the head", "the trailers"])
+@pytest.mark.parametrize("line", [b"y" * 60_000, b"x: y\r\n" * 10_000], ids=["one line", "many lines"])
+def test_what_surrounds_an_answer_is_bounded(
+    loop: HandLoop, board: Exchangeboard, origin: Origin, head_ends: bool, line: bytes
+) -> None:
+    """A line without end takes more time the longer it is: the loop is everybody's."""
+    asked = Asked(loop, origin)
+    chunks = b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n" if head_ends else b""
+    board.wires[0].says(b"HTTP/1.1 200 OK\r\n" + chunks + b"x: ")
+    for _ in range(10):
+        if not board.wires[0].is_closing():
+            board.wires[0].says(line)
+    assert "is larger than" in str(asked.failure)
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from time import monotonic_ns
 from typing import Protocol
 
+from msgspec import Struct
+
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 PAUSE_READING_BYTES = 256 * 1024
 
@@ -20,6 +22,14 @@ class Carrier(Protocol):
 
     def abort(self) -> None:
         """Drops the connection."""
+
+
+class Reply(Struct):
+    """A whole answer. Header names are lower-case bytes."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
 
 
 class UpstreamFailed(Exception):

@@ -190,7 +190,7 @@ async def _serve(
                 lines += call.trace.line
             attempt.forward(request, edition, lines, node.journal, node.loop.time())
             if request.binary:
-                await relay_bytes(node, call, client, request, attempt, permit)
+                await relay_bytes(node, call, client, request, attempt, permit, edition.rulebook.max_response_bytes)
             elif request.stream:
                 await relay_stream(node, edition, call, client, door, request, attempt, permit, share)
             else:

@@ -18,9 +18,16 @@ ANY_TYPE = b"application/octet-stream"
 
 
 async def relay_bytes(
-    node: Node, call: Call, client: Client, request: TextRequest, attempt: Attempt, permit: Permit
+    node: Node,
+    call: Call,
+    client: Client,
+    request: TextRequest,
+    attempt: Attempt,
+    permit: Permit,
+    most_bytes: int | None,
 ) -> None:
-    """Relays the bytes as they come; their end waits for the settlement. An answer that breaks off ends without its end."""
+    """Relays the bytes as they come; their end waits for the settlement. An answer that breaks off, or is larger than
+    ``most_bytes``, ends without its end."""
     answer = attempt.answer
     await answer.head()
     if answer.status != 200:
@@ -33,8 +40,12 @@ async def relay_bytes(
     call.first_byte_ns = time_ns()
     failure: UpstreamFailed | None = None
     standing, cut = call.caller.standing, False
+    size = 0
     try:
         while data:
+            size += len(data)
+            if most_bytes is not None and size > most_bytes:
+                raise UpstreamFailed("its answer is larger than size_limits.max_response_bytes", sent=True)
             if standing.revoked is not None and not cut:
                 # The provider is read to its end all the same: that is what is paid.
                 cut = True
@@ -43,6 +54,7 @@ async def relay_bytes(
                 await client.more(data)
             data = await answer.read()
     except UpstreamFailed as broken:
+        answer.abandon()
         failure = broken
     if failure is not None:
         attempt.fail(failure, node.treasury)

@@ -7,9 +7,9 @@ import msgspec
 from keeptrusts.core.ledger.grant import GrantAnswer, GrantRequest
 from keeptrusts.core.ledger.ticket import EscalationRequest, TicketAnswer, TicketLeft, TicketRequest
 from keeptrusts.core.link import Changes, Heartbeat, Lost, Registered, Registration, Shipped, Snapshot
-from keeptrusts.gateway.exchange import UpstreamFailed
+from keeptrusts.gateway.exchange import Reply, UpstreamFailed
 from keeptrusts.gateway.link import LinkDown, LinkRefused, SequenceGap
-from keeptrusts.gateway.upstream import Origin, Reply
+from keeptrusts.gateway.upstream import Origin
 
 ANSWER_TIMEOUT_S = 15.0
 

@@ -12,9 +12,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
-from msgspec import Struct
 
-from keeptrusts.gateway.exchange import Exchange, UpstreamFailed
+from keeptrusts.gateway.exchange import Exchange, Reply, UpstreamFailed
 
 MAX_CONNECTIONS = 2_000
 SWEEP_S = 0.5
@@ -23,15 +22,11 @@ IDLE_CLOSE_S = 55.0
 it costs a call whose outcome nobody knows."""
 
 MAX_LENGTH_DIGITS = 12
+MAX_HEAD_BYTES = 256 * 1024
+"""Of an answer's head, and of what surrounds its body: without a bound, one that does not end takes memory and the loop."""
+TOO_LONG = f"the answer's head, or what surrounds its body, is larger than {MAX_HEAD_BYTES} bytes"
+
 _LENGTH = b"\r\ncontent-length: "
-
-
-class Reply(Struct):
-    """A whole answer. Header names are lower-case bytes."""
-
-    status: int
-    headers: dict[bytes, bytes]
-    body: bytes
 
 
 class _Connection(asyncio.Protocol):
@@ -48,7 +43,7 @@ class _Connection(asyncio.Protocol):
         self._until_eof = False
         self._reusable = False
         self._stray = False
-        self._paused = False
+        self._paused, self._silent_bytes = False, 0
         self.idle_since = 0.0
         self.counted = True
         self.lost = False
@@ -86,12 +81,17 @@ class _Connection(asyncio.Protocol):
             return
         self._between_answers = False
         exchange.deadline = self._origin.tick + self._origin.idle_timeout_s
+        self._silent_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            wrong = f"the answer is not HTTP: {type(error).__name__}"
+        else:
+            wrong = TOO_LONG if self._silent_bytes > MAX_HEAD_BYTES else ""
+        if wrong:
             if self._pieces and self._exchange is not None:
                 self._hand_on(exchange)
-            exchange.fail(UpstreamFailed(f"the answer is not HTTP: {type(error).__name__}", sent=True))
+            exchange.fail(UpstreamFailed(wrong, sent=True))
             self.abort()
             return
         if self._exchange is None:
@@ -135,6 +135,7 @@ class _Connection(asyncio.Protocol):
         return True
 
     def on_message_begin(self) -> None:
+        self._silent_bytes = 0
         # A second answer to one request: the next one's caller must not get it.
         self._stray = self._exchange is None
 
@@ -152,6 +153,7 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         # A read brings many chunks of a stream: they are handed on together.
+        self._silent_bytes = 0
         self._pieces.append(body)
 
     def _hand_on(self, exchange: Exchange) -> None:

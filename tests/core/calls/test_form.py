@@ -41,6 +41,12 @@ def test_content_may_hold_what_looks_like_a_boundary() -> None:
     assert (one.content, two.content) == (b"--x\n--x", b"\r\n--y\r\n")
 
 
+def test_a_files_name_ends_where_every_parser_sees_its_end() -> None:
+    told = b'Content-Disposition: form-data; name="file"; filename="a\\"; name=\\"model"\r\n\r\nv'
+    _, written = write_form(read_form(form(told)))
+    assert b'name="file"; filename="a%22; name=%22model"\r\n' in written
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -53,6 +59,9 @@ def test_content_may_hold_what_looks_like_a_boundary() -> None:
         form(b"Content-Disposition: form-data\r\n\r\nv"),
         form(b'Content-Disposition: form-data; name="a"\r\nContent-Disposition: form-data; name="b"\r\n\r\nv'),
         form(b'Content-Disposition: form-data; name="a\nb"\r\n\r\nv'),
+        form(field("m\\odel")),
+        form(field("model ")),
+        form(field('mod\\"el')),
         form(field("a", b"v" * (1024 * 1024 + 1))),
         form(*[field("a[]")] * (MAX_PARTS + 1)),
         form(b"X: " + b"y" * 5_000 + b"\r\n" + field("a")),

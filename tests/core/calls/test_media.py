@@ -118,6 +118,7 @@ def test_moderation_has_a_model_of_its_own() -> None:
         (parse_edit, form(PICTURE, Part("model", b"m", b"m.txt"), prompt="x")),
         (parse_edit, form(PICTURE, PICTURE, model="m", prompt="x")),
         (parse_edit, form(PICTURE, model="m", prompt="x", n="many")),
+        (parse_edit, form(PICTURE, model="m", prompt="x", n="²")),
         (parse_edit, form(PICTURE, model="m", prompt="x", Model="dear")),
         (parse_edit, form(PICTURE, Part("prompt", b"\xff"), model="m")),
         (parse_speech, body(model="m", input="x" * 100_001)),

@@ -20,6 +20,10 @@ MAX_BOUNDARY_BYTES = 70
 _DISPOSITION = re.compile(rb'form-data((?:;\s*[A-Za-z*-]+=(?:"(?:[^"\\]|\\.)*"|[^\s";]+))*)\s*;?', re.IGNORECASE)
 _PARAMETER = re.compile(rb';\s*([A-Za-z*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";]+))')
 _TYPE = re.compile(rb"[!-~ ]{1,200}")
+_NAME = re.compile(r"[!#-\[\]-~]+")
+"""Without quotes and backslashes: parsers differ in what they make of an escape, and would see a field that nobody checked."""
+
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 class Part(Struct, frozen=True):
@@ -71,7 +75,12 @@ def _part(head: bytes, content: bytes) -> Part:
         name = given[b"name"].decode("ascii")
     except (KeyError, UnicodeDecodeError):
         raise _wrong("A part of the form has no name.") from None
+    if _NAME.fullmatch(name) is None:
+        raise _wrong("A part of the form has a name with other characters than names have.")
     filename = given.get(b"filename")
+    if filename is not None:
+        # As browsers write it: no parser takes it for the name's end.
+        filename = _ESCAPED.sub(rb"\1", filename).replace(b'"', b"%22").replace(b"\\", b"%5C")
     if filename is None and len(content) > MAX_FIELD_BYTES:
         raise _wrong(f"`{name[:64]}` is larger than a field may be: {MAX_FIELD_BYTES} bytes.")
     kind = lines.get(b"content-type")

@@ -355,6 +355,6 @@ def _maybe(request: MediaRequest, field: str, kind: Any, expected: str) -> Any:
     text = typed(request.fields[field], str, field, expected)
     if kind is bool and text.lower() in _FLAGS:
         return _FLAGS[text.lower()]
-    if kind is int and text.isdigit() and len(text) < 10:
+    if kind is int and text.isascii() and text.isdigit() and len(text) < 10:
         return int(text)
     raise Refused(Reason.INVALID_REQUEST, f"`{field}` must be {expected}.", {"param": field})
