@@ -27,6 +27,17 @@ def test_the_file_is_sound_whatever_is_asked_for(tmp_path: Path, providers: tupl
     assert compiled.rulebook.wallet_enforcement is not alone
 
 
+def test_the_budgets_of_the_next_steps_are_those_that_the_groups_spend_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    text = written(tmp_path / "p.yaml", "--team", "a", "--team", "b", "--budget", "500")
+    compiled = compile_rulebook(text)
+    assert compiled.rulebook is not None
+    shown = capsys.readouterr().out
+    for group in compiled.rulebook.groups:
+        assert f"kt wallets allocate --team {group.wallet_team_id} --amount 500\n" in shown
+
+
 def test_keys_are_drawn_anew_and_the_file_is_private(tmp_path: Path):
     assert written(tmp_path / "a.yaml") != written(tmp_path / "b.yaml")
     assert (tmp_path / "a.yaml").stat().st_mode & 0o077 == 0

@@ -127,4 +127,4 @@ def next_steps(starter: Starter, file: str, budget_usd: str | None, set_variable
         return [*steps, f"  kt gateway run --policy-config {file}"]
     steps.append(f"  kt up --policy-config {file}")
     amount = budget_usd or "25"
-    return [*steps, *(f"  kt wallets allocate --team {team} --amount {amount}" for team in starter.teams)]
+    return [*steps, *(f"  kt wallets allocate --team team_{team} --amount {amount}" for team in starter.teams)]

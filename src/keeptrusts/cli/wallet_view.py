@@ -124,10 +124,10 @@ def wallets_of(asked: str, wallets: Sequence[Wallet]) -> list[Wallet]:
     )
 
 
-def team_id_of(asked: str, api: Api) -> str:
-    """The id behind a team's name; what no wallet knows is taken for the id of a new team."""
+def known_team_id(asked: str, api: Api) -> str | None:
+    """The id behind a team's name or id; None where no wallet knows it."""
     found = _matching(asked, list_wallets(api))
-    return found[0].team_id if found else asked
+    return found[0].team_id if found else None
 
 
 def _matching(asked: str, wallets: Sequence[Wallet]) -> list[Wallet]:

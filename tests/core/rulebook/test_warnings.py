@@ -12,6 +12,10 @@ WARNED = {
     "block without enforcement": ("budget_alerts: [{threshold_percent: 100, action: block}]", "only_notifies"),
     "group without a wallet": (ENFORCED + "consumer_groups: [{name: a}]", "no_wallet"),
     "short key": ("consumer_groups: [{name: a, api_key: kt_cg_a}]", "weak_key"),
+    "cap of a group's name": (
+        "spend_controls: [{team: a, hard_cap: 5}]\nconsumer_groups: [{name: a, wallet_team_id: team_a}]",
+        "no_wallet",
+    ),
     "odd key": ("consumer_groups: [{name: a, api_key: a-long-and-random-key-1234}]", "odd_key"),
 }
 

@@ -1,5 +1,6 @@
 """`kt wallets`: gives budgets, moves and stops them, and says what is left of them."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -17,10 +18,11 @@ from keeptrusts.cli.wallet_view import (
     all_wallets,
     every_wallet,
     in_tree,
+    known_team_id,
     read_wallet,
-    team_id_of,
     wallets_of,
 )
+from keeptrusts.core.metering.teams import ID_PREFIX
 from keeptrusts.core.periods import PeriodKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Budgets.")
@@ -76,12 +78,17 @@ def allocate(
         "fiscal_month": fiscal_month,
         "description": description,
     }
-    body = (_scope_of(wallet) if team is None else {"team_id": team_id_of(team, api)}) | {
+    known = None if team is None else known_team_id(team, api)
+    body = (_scope_of(wallet) if team is None else {"team_id": known or team}) | {
         "amount": amount_usd("--amount", amount),
         "currency": "USD",
         "period": period,
     }
     _say(api.post("wallets/allocate", body | {name: it for name, it in options.items() if it is not None}), form)
+    if team is not None and known is None and not team.startswith(ID_PREFIX):
+        # A name that is not known yet is taken for an id; who meant team_NAME must hear of it before calls are refused.
+        told = f"no wallet was called {team!r} before: this one is that of keys and groups whose team id is {team!r}"
+        print(f"kt: {printable(told)}", file=sys.stderr)
 
 
 @app.command()

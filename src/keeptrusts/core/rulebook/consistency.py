@@ -55,6 +55,14 @@ def spend_controls_are_consistent(survey: Survey) -> None:
         if hard is not None and soft is not None and soft > hard:
             message = f"the soft cap {soft} is above the hard cap {hard}: it would never be reached"
             survey.error("contradiction", (*control, "soft_cap"), message, "a usual soft cap is 80 % of the hard one")
+    spending = {
+        survey.text(*group, "name"): survey.text(*group, "wallet_team_id") for group in survey.items("consumer_groups")
+    }
+    for control in survey.items("spend_controls"):
+        team = survey.text(*control, "team")
+        if (meant := spending.get(team)) is not None and team not in spending.values():
+            message = f"no group spends from the team {quoted(team or '')}: the group of that name spends from {quoted(meant)}"
+            survey.warning("no_wallet", (*control, "team"), message, f"write `team: {meant}`")
 
 
 def some_target_serves(survey: Survey) -> None:

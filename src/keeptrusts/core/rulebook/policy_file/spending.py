@@ -55,7 +55,7 @@ class CostTracking(Entry):
 class SpendControl(Entry):
     """A cap on a team's spend in a period. Amounts in USD."""
 
-    team: Name = Field(examples=["search"])
+    team: Name = Field(examples=["team_search"], description="The team's id, as in `wallet_team_id`.")
     hard_cap: UsdNanos = Field(examples=[10000])
     soft_cap: UsdNanos | None = Field(default=None, examples=[8000])
     period: PeriodKind = "monthly"
