@@ -95,7 +95,10 @@ class Target(Entry):
         description="Left out: OPENAI_BASE_URL for OpenAI, else the vendor's own.",
         examples=["https://api.openai.com/v1"],
     )
-    model: Name | None = Field(default=None, description="The model it serves when a call's does not decide.")
+    model: Name | None = Field(
+        default=None,
+        description="The one model that it serves, as the provider calls it; left out: every model that is asked for.",
+    )
     secret_key_ref: SecretKeyRef | None = Field(default=None, examples=["{env: OPENAI_API_KEY}"])
     region: Region | None = Field(
         default=None, description="Bedrock only: the AWS region whose endpoint is called.", examples=["eu-central-1"]
