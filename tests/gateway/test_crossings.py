@@ -113,9 +113,10 @@ def test_whoever_waits_for_an_equal_call_with_a_key_that_is_revoked_gets_nothing
     assert [row.cost_nanos for row in house.rows() if row.key_id] == [None]
 
 
-def test_a_vector_is_made_only_where_the_callers_words_may_go(build: Build) -> None:
+@pytest.mark.parametrize("action", ["block", "escalate"])
+def test_a_vector_is_made_only_where_the_callers_words_may_go(build: Build, action: Any) -> None:
     eu = Target("eu", "openai", base_url="http://eu/v1", secret_env="PROVIDER_KEY", residency="eu")
-    policy = Policy("in-europe", "data_residency", "block", {"regions": ["eu"]})
+    policy = Policy("in-europe", "data_residency", action, {"regions": ["eu"]})
     house = build(targets=(eu, EMBEDDER), policies=(policy,), cache=BY_MEANING)
     told = house.call(asking("What is the capital of France?"))
     assert sent_to(house) == ["eu"]

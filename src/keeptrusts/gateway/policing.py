@@ -199,7 +199,7 @@ class LanePolicies:
     def may_reach(self, hop: Hop) -> bool:
         """Whether a call's words may go there too, beside the ways that are left for it."""
         residency = (policy for policy in self.policing.on_targets if KINDS[policy.type] is NAMES["data_residency"])
-        return all(policy.action != "block" or policy.shadow or _is_within(policy, hop) for policy in residency)
+        return all(policy.action == "flag" or policy.shadow or _is_within(policy, hop) for policy in residency)
 
     def pass_at_once(self, call: Call, body: bytes) -> bool:
         """Whether a call may go on without a closer look, as nearly all may. Raises Refused when none of the lane may."""
