@@ -16,6 +16,7 @@ WARNED = {
         "spend_controls: [{team: a, hard_cap: 5}]\nconsumer_groups: [{name: a, wallet_team_id: team_a}]",
         "no_wallet",
     ),
+    "nobody to ask": ("policies: [{name: p, type: content_filter, action: escalate}]", "nobody_to_ask"),
     "odd key": ("consumer_groups: [{name: a, api_key: a-long-and-random-key-1234}]", "odd_key"),
 }
 
@@ -26,6 +27,12 @@ def test_a_warning_leaves_the_file_valid(name):
     result = compiled(more)
     assert [(p.code, p.severity) for p in result.problems] == [(code, "warning")]
     assert result.rulebook is not None
+
+
+def test_who_is_asked_by_nobody_is_not_missed():
+    policy = "policies: [{name: p, type: content_filter, action: escalate%s}]\n"
+    assert compiled(policy % "" + API).problems == ()
+    assert compiled(policy % ", shadow: true").problems == ()
 
 
 def test_a_price_without_a_model_is_warned_of():

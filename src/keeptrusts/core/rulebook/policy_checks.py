@@ -63,9 +63,21 @@ def residency_can_be_met(survey: Survey) -> None:
                 survey.warning("no_residency", target, message, "for example `residency: eu`")
 
 
+def somebody_can_be_asked(survey: Survey) -> None:
+    """What is left to a person needs the control plane, where people are asked."""
+    if "api" in survey.document:
+        return
+    for policy in survey.items("policies"):
+        if survey.text(*policy, "action") == "escalate" and survey.value(*policy, "shadow") is not True:
+            message = "without `api` nobody can be asked: what this policy finds is refused"
+            hint = "add `api: {url: 'http://localhost:8080', token_env: KEEPTRUSTS_API_TOKEN}`, or write `block`"
+            survey.warning("nobody_to_ask", (*policy, "action"), message, hint)
+
+
 POLICY_RULES: tuple[Callable[[Survey], None], ...] = (
     policy_types_are_known,
     policies_can_do_it,
     groups_name_policies,
     residency_can_be_met,
+    somebody_can_be_asked,
 )
