@@ -96,6 +96,7 @@ async def test_of_two_that_wait_with_one_ticket_one_goes_on(control: Control) ->
     await decide(control)
     assert await ask(control, 2, retry="once", node="node_2") == ("tkt_1", "approved")
     assert await ask(control, retry="once") == ("tkt_1", "redeemed")
+    assert await ask(control, 3, retry="once", ticket_id="tkt_1") == ("tkt_1", "redeemed"), "who joined asks by its id"
 
 
 async def test_what_nobody_decides_expires(control: Control, clock: HandClock) -> None:

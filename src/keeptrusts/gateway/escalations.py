@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import msgspec
+
 from keeptrusts.core.ledger.ticket import EscalationRequest, TicketAnswer, TicketLeft
 from keeptrusts.core.refusal import Reason, Refused
 from keeptrusts.gateway.flights import ClientGone
@@ -89,6 +91,9 @@ class Escalations:
             if who.gone() or self._room.closed or loop.time() >= ends:
                 break
             await _news(held, min(LOOK_AGAIN_S, ends - loop.time()))
+            if who.gone():
+                # To ask once more could use an approval up that its retry needs.
+                break
         if held.ticket_id is not None:
             with suppress(LinkDown, LinkRefused):
                 await link.leave_ticket(TicketLeft(held.ticket_id, "open"))
@@ -110,6 +115,9 @@ class Escalations:
             raise _unasked(
                 held.request.policies, f"The control plane refused to ask one: {error}", held.ticket_id
             ) from None
+        if held.ticket_id is None:
+            # A retry has picked up an earlier ticket: from here on it is asked for by its id.
+            held.request = msgspec.structs.replace(held.request, ticket_id=answer.ticket_id)
         held.ticket_id = answer.ticket_id
         who.held_as(answer.ticket_id)
         return answer
