@@ -114,6 +114,7 @@ def test_a_broken_file_changes_nothing_and_says_where(product: Product):
     assert product.chat(key).status == 200
     put(product, policy_of(product))
     until(lambda: "say again what is in force" in product.gateway.output, "the end of the trouble")
+    reload_and_wait(product, "say nothing new")
 
 
 def test_a_stream_under_way_outlives_its_target(product: Product):

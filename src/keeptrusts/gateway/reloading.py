@@ -139,6 +139,8 @@ class Reloader:
         if found.texts == self._active:
             if status.last_error is not None:
                 log.info("The files say again what is in force: %s", status.fingerprint)
+            elif why != CHANGED:
+                log.info("The files say nothing new (%s): %s stays", why, status.fingerprint)
             status.last_error, status.last_error_at_s, status.problems = None, None, ()
             status.from_last_good = False
             return False
