@@ -401,6 +401,27 @@ def test_a_redacted_call_keeps_no_name_either(loop: HandLoop, tmp_path: Path) ->
     here.settled()
 
 
+SIGNS = Policy("signs", "keyword", "block", {"words": ["acme/internal", 'the "plan"', "project aurora"]})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        rb'"see acme\/internal"',
+        rb'"see the \"plan\" now"',
+        rb'"{\"a\": \"hello\\nproject\\naurora\"}"',
+        rb'"{\"a\": \"acme\\/internal\"}"',
+        rb'"{\"a\": \"project \\u0061urora\"}"',
+    ],
+)
+def test_no_way_to_write_json_hides_a_word(loop: HandLoop, tmp_path: Path, said: bytes) -> None:
+    here = house(loop, tmp_path, SIGNS)
+    told = here.call(b'{"model":"gpt-4o-mini","messages":[{"role":"tool","content":%b}]}' % said)
+    loop.turn()
+    assert told.status == 409
+    here.settled()
+
+
 def test_calls_go_only_where_data_may_stay(loop: HandLoop, tmp_path: Path) -> None:
     from keeptrusts.core.routing.target import Target
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from keeptrusts.core.calls.request import TextRequest
+from keeptrusts.core.calls.words import gathered
 from keeptrusts.core.policies import data_residency, external, max_input_tokens, model_allowlist
 from keeptrusts.core.policies.external import Question
 from keeptrusts.core.policies.failing import FAIL_MODE, FAIL_MODE_ENV
@@ -146,7 +147,7 @@ class Policing:
         if self._text is not None:
             await self._judge_text(self._text, call, request)
         for outside in self._outside:
-            others = await outside.judge(call, request.door, "input", list(request.texts()))
+            others = await outside.judge(call, request.door, "input", await in_turns(gathered(request.texts())))
             if outside.acts:
                 await in_turns(request.reword(others, every=True))
 

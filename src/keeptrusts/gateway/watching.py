@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from keeptrusts.core.calls.words import reworded, words
+from keeptrusts.core.calls.words import gathered, reworded, words
 from keeptrusts.core.policies.judge import CLEAN, Verdict
 from keeptrusts.core.policies.speech import ANSWER_FIELDS, LISTEN, forget_likelihoods
 from keeptrusts.core.policies.stream_guard import StreamGuard
@@ -54,7 +54,7 @@ class Watch:
         for outside in self._policing.output_outside:
             told = _decode(body)
             before = self._call.policy_actions
-            others = await outside.judge(self._call, self._door, "output", [*_spoken(told)])
+            others = await outside.judge(self._call, self._door, "output", await in_turns(gathered(_spoken(told))))
             self.touched |= self._call.policy_actions != before
             if others:
                 body = await in_turns(_rewritten(told, others))

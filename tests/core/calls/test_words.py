@@ -1,9 +1,11 @@
 """Which strings are words: those that a model reads, wherever callers put them; and not the names, kinds and data around them."""
 
+import json
+
 import pytest
 
 from keeptrusts.core.calls.chat import parse_chat
-from keeptrusts.core.calls.words import reworded, words
+from keeptrusts.core.calls.words import WITHIN_MAX_CHARACTERS, json_within, reworded, words
 from keeptrusts.core.policies.judge import finished
 
 READ = [
@@ -28,6 +30,26 @@ def test_words_are_what_a_model_reads(value, said):
     assert list(words(value)) == said
     other = finished(reworded(value, {text: text.upper() for text in said}))
     assert list(words(other)) == [text.upper() for text in said]
+
+
+WITHIN = r'{"to\n": "bob\u0040example.com", "note": "hello\nbob@example.com"}'
+
+
+def test_json_in_a_text_is_read_without_its_escapes():
+    assert list(words([{"role": "tool", "content": WITHIN}])) == [
+        *(WITHIN, "to\n", "note", "bob@example.com", "hello\nbob@example.com")
+    ]
+    assert json_within("[1]") is None, "it is as it is read"
+    assert json_within("[" * 50_000 + '"\\"') is None
+    assert json_within('["' + "\\n" * WITHIN_MAX_CHARACTERS + '"]') is None
+
+
+@pytest.mark.parametrize("told", [r'{"note": "hello\[EMAIL]"}', WITHIN])
+def test_json_in_a_text_stays_json(told):
+    """What was redacted in the text as it is written may have taken half an escape with it."""
+    others = {WITHIN: told, "bob@example.com": "[EMAIL]", "hello\nbob@example.com": "hello\n[EMAIL]"}
+    [message] = finished(reworded([{"role": "tool", "content": WITHIN}], others))
+    assert json.loads(message["content"]) == {"to\n": "[EMAIL]", "note": "hello\n[EMAIL]"}
 
 
 def test_only_what_holds_such_words_is_written_anew():

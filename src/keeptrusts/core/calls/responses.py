@@ -52,7 +52,9 @@ class ResponsesRequest(TextRequest):
         """Takes the seals of the caller's team. Raises Refused when the call goes on from an answer that is not the team's."""
         self.seals = seals
         given = self.value(PREVIOUS) if PREVIOUS in self.fields else None
-        if isinstance(given, str):
+        if not isinstance(given, str | None):
+            raise Refused(Reason.INVALID_REQUEST, f"`{PREVIOUS}` must be a string.", {"param": PREVIOUS})
+        if given is not None:
             self.fields[PREVIOUS] = Raw(encode(seals.opened(given, PREVIOUS)))
 
     def has_media(self) -> bool:

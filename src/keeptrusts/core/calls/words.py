@@ -1,8 +1,10 @@
 """Which strings of a request or an answer are words, which only name things or carry data; and the same with other words."""
 
-from collections.abc import Container, Generator, Iterator, Mapping
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
+
+import msgspec
 
 NOT_WORDS = frozenset(
     {
@@ -37,6 +39,9 @@ OF_A_NAME = object()
 LONG_NUMBER = 1_000_000
 """Numbers of seven digits or more may be somebody's: where callers choose the fields they are read as words."""
 
+WITHIN_MAX_CHARACTERS = 64 * 1024
+"""A longer text is read as it is written, even where it is JSON."""
+
 TURN_NODES = 5_000
 """So much is gone through at once."""
 
@@ -47,14 +52,15 @@ Places = Iterator[tuple[Any, Any, bool]]
 
 def words(value: Any, free: bool = False) -> Iterator[str]:
     """Every string in a JSON value that is read as words, in order. ``free``: its fields' names mean nothing to us."""
-    if isinstance(value, str):
-        yield value
-        return
-    rest = [_places(value, free)]
+    # One place more, lest the value itself be a string.
+    rest = [_places([value], free)]
     while rest:
         for _, inner, is_free in rest[-1]:
             if isinstance(inner, str):
                 yield inner
+                if (told := json_within(inner)) is not None:
+                    rest.append(_places(told, True))
+                    break
             elif isinstance(inner, list | dict):
                 rest.append(_places(inner, is_free))
                 break
@@ -67,8 +73,10 @@ def words(value: Any, free: bool = False) -> Iterator[str]:
 def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Generator[None, None, Any]:
     """The value with other words in the place of those that ``others`` names. Done in steps; lists and mappings are changed
     in place."""
+    if isinstance(value, str):
+        return (yield from _reworded_text(value, others))
     if not isinstance(value, list | dict):
-        return others.get(value, value) if isinstance(value, str) else value
+        return value
     rest: list[tuple[Any, bool]] = [(value, free)]
     renamed: list[tuple[dict[str, Any], str]] = []
     seen = 0
@@ -82,7 +90,7 @@ def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Gener
                 if inner in others:
                     renamed.append((inside, inner))
             elif isinstance(inner, str):
-                inside[place] = others.get(inner, inner)
+                inside[place] = yield from _reworded_text(inner, others)
             elif isinstance(inner, list | dict):
                 rest.append((inner, is_free))
             elif is_free and type(inner) is int and abs(inner) >= LONG_NUMBER:
@@ -92,14 +100,63 @@ def reworded(value: Any, others: Mapping[str, str], free: bool = False) -> Gener
     return value
 
 
+def json_within(text: str) -> Any | None:
+    """What a text says that is JSON itself, as the arguments and results of tools are; None where it is none, or is as it is
+    read: only escapes hide anything."""
+    if "\\" not in text or len(text) > WITHIN_MAX_CHARACTERS or text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _reworded_text(text: str, others: Mapping[str, str]) -> Generator[None, None, str]:
+    """A text and, where it is JSON, what stands in it. JSON stays JSON."""
+    other = others.get(text, text)
+    told = json_within(other)
+    if told is None and other != text:
+        other, told = text, json_within(text)
+        if told is None:
+            return others[text]
+    if told is None:
+        return other
+    yield
+    if not (yield from mentions(told, others, free=True)):
+        return other
+    return msgspec.json.encode((yield from reworded(told, others, free=True))).decode()
+
+
 def mentions(value: Any, some: Container[str], free: bool = False) -> Generator[None, None, bool]:
     """Whether one of the value's words is among ``some``, in steps."""
-    for seen, text in enumerate(words(value, free)):
-        if text in some:
-            return True
-        if seen % TURN_NODES == TURN_NODES - 1:
+    for text in with_turns(words(value, free)):
+        if text is None:
             yield
+        elif text in some:
+            return True
     return False
+
+
+def with_turns(texts: Iterable[str]) -> Iterator[str | None]:
+    """The texts, and None wherever others should have their turn: a long one may hold thousands of values."""
+    weight = 0
+    for text in texts:
+        yield text
+        weight += 1 + len(text) // 8
+        if weight >= TURN_NODES:
+            weight = 0
+            yield None
+
+
+def gathered(texts: Iterable[str]) -> Generator[None, None, list[str]]:
+    """All of them, in steps."""
+    found: list[str] = []
+    for text in with_turns(texts):
+        if text is None:
+            yield
+        else:
+            found.append(text)
+    return found
 
 
 def _places(inside: Any, free: bool) -> Places:

@@ -4,13 +4,20 @@ A phrase is written in RE2's syntax with lower-case words and no dots. A space i
 hyphens or underscores, an apostrophe for an apostrophe of any shape, or none.
 """
 
+import re
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 TEXT_GAP = r"(?:[\s\pZ_-]+)"
 TEXT_APOSTROPHE = "['\u2018\u2019\u02bc]?"
-BODY_GAP = r"(?:(?:[\s_-]|\\[tnrf])+)"
-"""The same in a JSON string, where a line break is written as backslash and n."""
+BODY_GAP = r"(?:(?:[\s_-]|\\+[tnrf])+)"
+"""The same in a JSON string, where a line break is written as backslash and n; with more of them where JSON stands in JSON."""
 BODY_APOSTROPHE = "'?"
+
+_ESCAPABLE = re.compile(r'\\([/"\\])')
+_IN_JSON: Mapping[str, str] = {"/": r"\\*/", '"': r'\\+"', "\\": r"\\+"}
+"""What has, or may have, a backslash before it in a JSON string."""
 
 LONGEST_PHRASE_BYTES = 160
 """A phrase that is spread over more, by blanks between its words, is not found."""
@@ -41,7 +48,8 @@ class Phrases(Struct, frozen=True):
         written = [phrase for phrase in self.alternatives if phrase.isascii()]
         if not written:
             return b""
-        spelled = "|".join(written).replace("'", BODY_APOSTROPHE).replace(" ", BODY_GAP)
+        spelled = _ESCAPABLE.sub(lambda found: _IN_JSON[found[1]], "|".join(written))
+        spelled = spelled.replace("'", BODY_APOSTROPHE).replace(" ", BODY_GAP)
         return rf"(?:{spelled})(?:$|[^0-9A-Za-z_])".encode("ascii")
 
     def _spelled(self, gap: str, apostrophe: str) -> str:
