@@ -82,3 +82,17 @@ def test_a_model_that_nobody_serves_ends_with_1_and_an_unknown_group_too(route):
     code, _, err = route("--model", "chat", "--group", "widow")
     assert code == 1
     assert "narrow" in err
+
+
+def test_a_model_without_a_price_is_told_where_budgets_are_enforced(tmp_path, capsys):
+    file = tmp_path / "policy-config.yaml"
+    told = "such calls get 402 until somebody sets one"
+    for enforced, said in (("true", True), ("false", False)):
+        file.write_text(
+            "version: '1'\n"
+            "providers: {targets: [{id: mine, provider: openai-compatible, base_url: 'http://gpu-1/v1', model: unheard-of}]}\n"
+            f"cost_tracking: {{wallet_enforcement: {enforced}}}\n"
+            "api: {url: 'http://localhost:8080'}\n"
+        )
+        assert main(["policy", "route", "--file", str(file), "--model", "unheard-of"]) == 0
+        assert (told in capsys.readouterr().out) is said

@@ -123,6 +123,9 @@ def route_lines(rulebook: Rulebook, asked: Asked, route: Route) -> list[str]:
     if route.left_out:
         lines.append("Left out:")
         lines += [printable(f"  {left.target} {left.model}: {left.why}") for left in route.left_out]
+    enforced = rulebook.wallet_enforcement and rulebook.unpriced_ceiling is None
+    if enforced and any(hop.price is None for _, hops in route.choices for hop in hops):
+        lines.append("Budgets are enforced, and no price is known here: such calls get 402 until somebody sets one.")
     failover = rulebook.routing.failover
     if failover.enabled and failover.max_fallbacks and sum(len(hops) for _, hops in route.choices) > 1:
         causes = ", ".join(sorted(failover.triggers))
