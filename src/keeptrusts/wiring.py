@@ -81,6 +81,7 @@ async def _serve_api(listener: socket.socket, data_dir: Path, settings: Settings
 
     from keeptrusts.api.app import create_app
     from keeptrusts.control.opening import open_control
+    from keeptrusts.gateway.parsed_http import ParsedConnection
     from keeptrusts.store.postgres import told_without_password
     from keeptrusts.workers.schedule import running_workers
 
@@ -102,7 +103,7 @@ async def _serve_api(listener: socket.socket, data_dir: Path, settings: Settings
     async with opening as control, running_workers(control):
         config = uvicorn.Config(
             create_app(control),
-            http="httptools",
+            http=ParsedConnection,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.journeys.books import funded_key, nothing_held, settled_events
-from tests.journeys.product import Key, Product
+from tests.journeys.product import ADMIN_TOKEN, Key, Product
 from tests.journeys.web import ask
 
 pytestmark = pytest.mark.xdist_group("journeys-calls")
@@ -27,10 +27,10 @@ def key(product: Product) -> Key:
     return funded_key(product, "team_strange_http")
 
 
-def sent(product: Product, *pieces: bytes, wait_s: float = 10.0) -> bytes:
-    """What the gateway says to these bytes until it closes the connection, or has answered whole."""
+def sent(product: Product, *pieces: bytes, port: int = 0) -> bytes:
+    """What the gateway, or who listens at ``port``, says to these bytes until it closes the connection, or has answered whole."""
     seen = b""
-    with socket.create_connection(("127.0.0.1", product.gateway_port), timeout=wait_s) as caller:
+    with socket.create_connection(("127.0.0.1", port or product.gateway_port), timeout=10) as caller:
         try:
             for piece in pieces:
                 caller.sendall(piece)
@@ -121,10 +121,10 @@ def test_many_such_calls_at_once_are_answered_one_after_the_other(product: Produ
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def taken(product: Product, begin: bytes, more: bytes, most_bytes: int) -> int:
-    """How much of an endless request the gateway takes before it closes the connection."""
+def taken(begin: bytes, more: bytes, most_bytes: int, port: int) -> int:
+    """How much of an endless request the server takes before it closes the connection."""
     count = 0
-    with socket.create_connection(("127.0.0.1", product.gateway_port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
         caller.sendall(begin)
         try:
             while count < most_bytes:
@@ -135,6 +135,7 @@ def taken(product: Product, begin: bytes, more: bytes, most_bytes: int) -> int:
     return count
 
 
+@pytest.mark.parametrize("server", ["gateway_port", "api_port"])
 @pytest.mark.parametrize(
     ("begin", "more"),
     [
@@ -144,17 +145,22 @@ def taken(product: Product, begin: bytes, more: bytes, most_bytes: int) -> int:
     ],
     ids=["one trailer", "trailers", "what is said of a chunk"],
 )
-def test_what_surrounds_a_body_is_bounded_though_nobody_reads_it(product: Product, begin: bytes, more: bytes) -> None:
-    """Else who has no key could have the gateway's memory."""
+def test_what_surrounds_a_body_is_bounded_though_nobody_reads_it(
+    product: Product, begin: bytes, more: bytes, server: str
+) -> None:
+    """Else who has no key could have the server's memory."""
     most = 256 * 1024 * 1024
-    assert taken(product, POST + HOST + b"transfer-encoding: chunked\r\n\r\n" + begin, more, most) < most
+    assert (
+        taken(POST + HOST + b"transfer-encoding: chunked\r\n\r\n" + begin, more, most, getattr(product, server)) < most
+    )
 
 
-def test_a_client_that_takes_no_answers_is_not_read_either(product: Product) -> None:
+@pytest.mark.parametrize("server", ["gateway_port", "api_port"])
+def test_a_client_that_takes_no_answers_is_not_read_either(product: Product, server: str) -> None:
     """Else its answers heap up, and what it asked beforehand."""
     one = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 2_000
     taken, moved_at = 0, time.monotonic()
-    with socket.create_connection(("127.0.0.1", product.gateway_port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", getattr(product, server)), timeout=10) as caller:
         caller.setblocking(False)
         while time.monotonic() - moved_at < 0.5:
             if select.select([], [caller], [], 0.1)[1]:
@@ -166,6 +172,19 @@ def test_a_client_that_takes_no_answers_is_not_read_either(product: Product) -> 
             if select.select([], [caller], [], 0)[1]:
                 break
     assert ask("GET", f"{product.gateway_url}/healthz").status == 200
+
+
+def test_the_api_answers_and_closes_as_before(product: Product) -> None:
+    token = b"authorization: Bearer %b\r\n" % ADMIN_TOKEN.encode()
+    ask_teams = b"GET /v1/teams HTTP/1.1\r\nhost: x\r\n"
+    assert status(sent(product, ask_teams + token + b"\r\n", port=product.api_port)) == 200
+    assert status(sent(product, ask_teams + token + token + b"\r\n", port=product.api_port)) == 401
+    assert status(sent(product, b"GET /v1/teams HTTP/1.1\r\n" + token + b"\r\n", port=product.api_port)) == 400
+    with socket.create_connection(("127.0.0.1", product.api_port), timeout=30) as caller:
+        caller.sendall((ask_teams + token + b"\r\n") * 3)
+        seen = b""
+        while seen.count(b"HTTP/1.1 200 ") < 3:
+            seen += caller.recv(65_536)
 
 
 def test_garbage_behind_a_call_does_not_get_into_its_stream(product: Product, team: str) -> None:

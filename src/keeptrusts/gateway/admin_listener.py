@@ -18,6 +18,7 @@ import uvicorn
 from keeptrusts.gateway.admin import Admin
 from keeptrusts.gateway.client import Client
 from keeptrusts.gateway.node import Node, StartRefused
+from keeptrusts.gateway.parsed_http import ParsedConnection
 
 log = logging.getLogger("keeptrusts::gateway")
 
@@ -42,7 +43,7 @@ class AdminListener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=ParsedConnection,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

@@ -6,6 +6,7 @@ client sends one with its first call.
 
 import contextlib
 import re
+from secrets import token_hex
 from typing import Any
 
 import httptools
@@ -161,3 +162,25 @@ class ParsedWay(HttpToolsProtocol):
             % (status, error_lines(refused), self.new_request_id(), len(body), body)
         )
         self.transport.close()
+
+
+class ParsedConnection(ParsedWay):
+    """One connection to a server without a short way: the API's, the admin listener's."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of one or more requests."""
+        self._unset_keepalive_if_required()
+        self.parse(data)
+
+    def new_request_id(self) -> bytes:
+        """See ParsedWay."""
+        return b"req_" + token_hex(12).encode()
+
+    def on_response_complete(self) -> None:
+        """An answer is complete; whoever asks nothing more for a while is gone."""
+        super().on_response_complete()
+        if not self.busy() and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
