@@ -310,6 +310,12 @@ def test_when_all_fail_the_last_answer_counts(pair: House) -> None:
     pair.settled()
 
 
+def test_a_provider_that_tells_our_key_back_tells_it_to_nobody(pair: House) -> None:
+    told = pair.call(ask(model="best"))
+    pair.wire.says(answer(400, b'{"error":{"message":"sent: Bearer %b"}}' % SECRET.encode()))
+    assert told.body == b'{"error":{"message":"sent: Bearer [key]"}}'
+
+
 def test_what_the_client_caused_is_not_tried_elsewhere(pair: House) -> None:
     told = pair.call(ask(model="best"))
     pair.wire.says(answer(400, b'{"error":{"message":"no"}}'))

@@ -30,6 +30,9 @@ SHOWN_WHOLE = frozenset({*OPENAI_LIKE, "simulated"})
 
 MAX_GIVEN_ID_CHARS = 128
 
+MIN_KEY_BYTES = 8
+"""A shorter key is a placeholder, and may be a word."""
+
 UNAUTHORIZED = 401
 AILING = frozenset({UNAUTHORIZED, 403, 408, 425})
 """Statuses below 500 that say more about the target, or our key there, than about the request."""
@@ -210,6 +213,11 @@ class Attempt:
         """The provider said no, and billed nothing: the hold goes back whole."""
         self._end("void", 0, NO_USAGE, UsageSource.NONE, status, f"the provider answered {status}", treasury)
         self._tell(UNAUTHORIZED if rejects_key else status)
+
+    def without_key(self, content: bytes) -> bytes:
+        """What the provider says, without the key that it was called with: some proxies tell it back in their errors."""
+        key = b"" if self._state is None else self._state.key
+        return content.replace(key, b"[key]") if len(key) >= MIN_KEY_BYTES else content
 
     def pause(self, for_s: int) -> None:
         """The provider asked not to be called for this model for so long."""

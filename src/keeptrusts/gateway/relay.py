@@ -195,6 +195,7 @@ async def relay_error(
     call.status, call.reason, call.http_status = "upstream_error", f"upstream_{status}", status
     node.journal.append(encode_record(call.event(node.loop.time())))
     await node.journal.written()
+    content = attempt.without_key(content)
     body = attempt.wire.error(request, status, content)
     content_type = b"application/json"
     if body is content:

@@ -39,16 +39,18 @@ Sign = Callable[[str, str, bytes], bytes]
 
 
 class SignIn(Struct, frozen=True):
-    """Header lines of a target's requests: ``fixed`` ones, without CRLF, and those that only the request decides."""
+    """Header lines of a target's requests: ``fixed`` ones, without CRLF, and those that only the request decides. ``key`` is
+    what must not come back in an answer."""
 
     fixed: tuple[str, ...]
     sign: Sign | None = None
+    key: str = ""
 
 
 def with_key(provider: str, secret: str | None) -> SignIn:
     """A key, or nothing."""
     key = () if secret is None else (KEY_HEADERS.get(provider, "authorization: Bearer {}").format(secret),)
-    return SignIn((*key, *FURTHER_LINES.get(provider, ())))
+    return SignIn((*key, *FURTHER_LINES.get(provider, ())), key=secret or "")
 
 
 def with_aws_keys(credentials: Credentials, region: str) -> SignIn:

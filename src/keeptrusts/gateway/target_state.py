@@ -55,6 +55,7 @@ class TargetState:
         "failed",
         "healthy",
         "in_flight",
+        "key",
         "limited",
         "name",
         "now",
@@ -65,6 +66,8 @@ class TargetState:
     def __init__(self, name: str, rules: Routing, now: Callable[[], float] = _loop_time) -> None:
         self.name = name
         self.now = now
+        self.key = b""
+        """What it is called with: no client is told it."""
         self.breaker = Breaker(rules.breaker)
         self.budget = RetryBudget(rules.failover.retry.budget)
         self.healthy = True

@@ -90,6 +90,7 @@ class HttpTarget:
             id_header=ID_HEADERS.get(target.provider, b"x-request-id"),
         )
         self._fixed_lines = sign_in.fixed
+        state.key = sign_in.key.encode()
         self._sign = sign_in.sign
         self._connecting: set[asyncio.Task[None]] = set()
         self._heads: dict[str, bytes] = {}
