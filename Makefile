@@ -38,8 +38,9 @@ clients: $(READY)  # official and popular clients against every provider; they h
 	$(BIN)/pytest -m clients tests/clients $(ARGS)
 
 fuzz: $(READY)  # strangers' bytes, millions of them, steered by what code they reach; ARGS='--only streams'
-	@.bootstrap/bin/uv export --quiet --frozen --only-group fuzz --output-file build/fuzz.txt >/dev/null
-	@.bootstrap/bin/uv pip install --quiet --python $(BIN)/python --require-hashes --no-build --requirement build/fuzz.txt
+	@mkdir -p build
+	@bash .ci/uv export --quiet --frozen --only-group fuzz --output-file build/fuzz.txt >/dev/null
+	@bash .ci/uv pip install --quiet --python $(BIN)/python --require-hashes --no-build --requirement build/fuzz.txt
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(READY)  # every fault for real, for about an hour; the table in build/soak/table.md
@@ -57,5 +58,5 @@ ifneq ($(shell [ -x $(BIN)/python ] && cat $(READY) 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-$(READY): pyproject.toml uv.lock requirements-uv.txt .ci/setup
+$(READY): pyproject.toml uv.lock requirements-uv.txt .ci/setup .ci/uv
 	@PYTHON="$(PYTHON)" bash .ci/setup
