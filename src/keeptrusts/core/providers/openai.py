@@ -133,12 +133,11 @@ class StreamReader:
     def _whole_events(self, data: bytes) -> bytes:
         if self._carry:
             data = self._carry + data
-        end = data.rfind(b"\n\n") + 2
-        if end == 1:
-            end = data.rfind(b"\r\n\r\n") + 4
-            if end == 3:
-                self._carry = data
-                return b""
+        lf, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
+        if lf == crlf:
+            self._carry = data
+            return b""
+        end = lf + 2 if lf > crlf else crlf + 4
         self._carry = data[end:]
         block = data[:end]
         usage = _USAGE_OBJECT.search(block)
