@@ -32,6 +32,18 @@ def name_of(act: Callable[[], object]) -> str:
     return "none"
 
 
+def errors_of(ask: Callable[[str, str, str], object], model: str) -> dict[str, str]:
+    """The class of each refusal. ``ask`` takes what is said, the key and the model."""
+    return {
+        "unknown": name_of(lambda: ask(HELLO, KEYS["unknown"], model)),
+        "poor": name_of(lambda: ask(HELLO, KEYS["poor"], model)),
+        "narrow": name_of(lambda: [ask(HELLO, KEYS["narrow"], model) for _ in range(2)]),
+        "model": name_of(lambda: ask(HELLO, KEY, "no-such-model")),
+        "policy": name_of(lambda: ask(HATEFUL, KEY, model)),
+        "broken": name_of(lambda: ask(BROKEN, KEY, model)),
+    }
+
+
 def tell(features: dict[str, Callable[[str], Any]], once: dict[str, Callable[[], Any]]) -> None:
     """Tries every feature with every provider's model, what needs no model of all of them once, and prints what was seen."""
     seen: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asked import BROKEN, CALL_NOW, HATEFUL, HELLO, KEY, KEYS, MODELS, URL, name_of, tell
+from asked import CALL_NOW, HELLO, KEY, MODELS, URL, errors_of, tell
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
@@ -53,15 +53,7 @@ def schema(model: str) -> Any:
 
 
 def errors() -> Any:
-    model = MODELS["anthropic"]
-    return {
-        "unknown": name_of(lambda: chat(model, KEYS["unknown"]).invoke(HELLO)),
-        "poor": name_of(lambda: chat(model, KEYS["poor"]).invoke(HELLO)),
-        "narrow": name_of(lambda: [chat(model, KEYS["narrow"]).invoke(HELLO) for _ in range(2)]),
-        "model": name_of(lambda: chat("no-such-model").invoke(HELLO)),
-        "policy": name_of(lambda: chat(model).invoke(HATEFUL)),
-        "broken": name_of(lambda: chat(model).invoke(BROKEN)),
-    }
+    return errors_of(lambda text, key, model: chat(model, key).invoke(text), MODELS["anthropic"])
 
 
 tell({"whole": whole, "stream": stream, "tools": tools, "schema": schema}, {"errors": errors})

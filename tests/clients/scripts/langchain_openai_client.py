@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from asked import BROKEN, CALL_NOW, EMBEDDER, HATEFUL, HELLO, KEY, KEYS, MODELS, URL, name_of, tell
+from asked import CALL_NOW, EMBEDDER, HELLO, KEY, MODELS, URL, errors_of, tell
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
@@ -79,15 +79,7 @@ def embedding() -> Any:
 
 
 def errors() -> Any:
-    model = MODELS["openai"]
-    return {
-        "unknown": name_of(lambda: chat(model, KEYS["unknown"]).invoke(HELLO)),
-        "poor": name_of(lambda: chat(model, KEYS["poor"]).invoke(HELLO)),
-        "narrow": name_of(lambda: [chat(model, KEYS["narrow"]).invoke(HELLO) for _ in range(2)]),
-        "model": name_of(lambda: chat("no-such-model").invoke(HELLO)),
-        "policy": name_of(lambda: chat(model).invoke(HATEFUL)),
-        "broken": name_of(lambda: chat(model).invoke(BROKEN)),
-    }
+    return errors_of(lambda text, key, model: chat(model, key).invoke(text), MODELS["openai"])
 
 
 tell(

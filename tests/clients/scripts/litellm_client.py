@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import litellm
-from asked import BROKEN, CALL_NOW, EMBEDDER, HATEFUL, HELLO, KEY, KEYS, MODELS, URL, name_of, tell
+from asked import CALL_NOW, EMBEDDER, HELLO, KEY, MODELS, URL, errors_of, tell
 from pydantic import BaseModel
 
 litellm.suppress_debug_info = True
@@ -96,17 +96,9 @@ def embedding() -> Any:
 
 
 def errors() -> Any:
-    def ask(text: str = HELLO, key: str = KEY, model: str = MODELS["openai"]) -> Any:
-        return litellm.completion(messages=says(text), **options(model, key))
-
-    return {
-        "unknown": name_of(lambda: ask(key=KEYS["unknown"])),
-        "poor": name_of(lambda: ask(key=KEYS["poor"])),
-        "narrow": name_of(lambda: [ask(key=KEYS["narrow"]) for _ in range(2)]),
-        "model": name_of(lambda: ask(model="no-such-model")),
-        "policy": name_of(lambda: ask(HATEFUL)),
-        "broken": name_of(lambda: ask(BROKEN)),
-    }
+    return errors_of(
+        lambda text, key, model: litellm.completion(messages=says(text), **options(model, key)), MODELS["openai"]
+    )
 
 
 tell(

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from anthropic import AsyncAnthropic
-from asked import BROKEN, CALL_NOW, HATEFUL, HELLO, KEY, KEYS, MODELS, URL, name_of, tell
+from asked import CALL_NOW, HELLO, KEY, MODELS, URL, errors_of, tell
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput
@@ -79,17 +79,9 @@ def schema(model: str) -> Any:
 
 
 def errors() -> Any:
-    def ask(text: str = HELLO, key: str = KEY, model: str = MODELS["openai"]) -> Any:
-        return Agent(chat(model, key), model_settings=SETTINGS).run_sync(text)
-
-    return {
-        "unknown": name_of(lambda: ask(key=KEYS["unknown"])),
-        "poor": name_of(lambda: ask(key=KEYS["poor"])),
-        "narrow": name_of(lambda: [ask(key=KEYS["narrow"]) for _ in range(2)]),
-        "model": name_of(lambda: ask(model="no-such-model")),
-        "policy": name_of(lambda: ask(HATEFUL)),
-        "broken": name_of(lambda: ask(BROKEN)),
-    }
+    return errors_of(
+        lambda text, key, model: Agent(chat(model, key), model_settings=SETTINGS).run_sync(text), MODELS["openai"]
+    )
 
 
 tell(
